@@ -1,0 +1,1 @@
+export function probe(p: usize): u32 { return atomic.load<u32>(p); }

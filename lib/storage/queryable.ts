@@ -1,0 +1,103 @@
+import type { LabelSet } from '../labels/index.js';
+import type { Matcher } from '../matcher/index.js';
+
+/**
+ * The contract between whoever holds series (head, block, a peer over the network) and the query engine.
+ *
+ * A select answers with symbol ids and encoded chunks, never with strings and samples: labels become strings only in
+ * the response, and chunks are decoded straight into the columns of the range functions. Chunk bytes are copied into
+ * an arena, a region of the query kernel's own memory, so the answer stays valid until the arena is reset at the end
+ * of the query, whatever the source does meanwhile.
+ */
+
+/** Chunk encoding bytes as they stand in blocks (docs/formats). */
+export const CHUNK_ENCODING = {
+  none: 0,
+  xor: 1,
+  histogram: 2,
+  floatHistogram: 3,
+} as const;
+
+/** Memory for the encoded chunks of one query. Implemented by the query kernel. */
+export interface ChunkArena {
+  /**
+   * Reserves bytes (8-byte aligned, zeroed or not) and returns their address; at least 16 readable bytes follow each
+   * reservation, so decoders may over-read. Views taken earlier from `bytes()` may be stale afterwards.
+   * @throws VarveError limit `query-memory-limit` when the query's budget is used up.
+   */
+  reserve(byteCount: number): number;
+  /** The memory as bytes; valid until the next `reserve`. */
+  bytes(): Uint8Array;
+}
+
+/** Resolves symbol ids of one SeriesSet. Ids are small integers, only comparable within one `Symbols`. */
+export interface Symbols {
+  /** The string of an id that the series set handed out. */
+  text(id: number): string;
+  /** The id of a string, or -1 when no series of this set can carry it. */
+  find(text: string): number;
+}
+
+/**
+ * What a select found, as columns. Series are in the source's order: label order when several sources were merged
+ * or the source is a block, else order of creation.
+ *
+ * labels of series i:  pairs (name id, value id) at `labels[labelOffsets[i] .. labelOffsets[i + 1])`, sorted by
+ *                      label name in byte order, `__name__` included.
+ * chunks of series i:  indexes `chunkOffsets[i] .. chunkOffsets[i + 1]` of the chunk columns, by ascending mint.
+ *                      Chunks of one series may overlap in time (out-of-order data, replicas): readers merge them,
+ *                      and of equal timestamps the sample of the later chunk in the list is dropped.
+ */
+export interface SeriesSet {
+  readonly symbols: Symbols;
+  readonly seriesCount: number;
+  readonly labelOffsets: Uint32Array;
+  readonly labels: Uint32Array;
+  readonly chunkOffsets: Uint32Array;
+  /** Address of the chunk's data (from its 2-byte sample count on) in the arena. */
+  readonly chunkAddresses: Uint32Array;
+  readonly chunkByteLengths: Uint32Array;
+  /** First and last sample time, inclusive, ms. They may be wider than the truth, never narrower. */
+  readonly chunkMinTimes: Float64Array;
+  readonly chunkMaxTimes: Float64Array;
+  /** One of CHUNK_ENCODING. */
+  readonly chunkEncodings: Uint8Array;
+  /** Notes for the user about this answer (a missing block, a widened window). */
+  readonly warnings: readonly string[];
+}
+
+/** What the engine will do with a selector, so that a source can send less. All times in ms, inclusive. */
+export interface SelectHints {
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly stepMs: number;
+  /** Enclosing function or aggregation name, or ''. */
+  readonly func: string;
+  /** Range of the selector, 0 for instant selectors. */
+  readonly rangeMs: number;
+  /** True when only the label sets matter (series API): no chunks are returned. */
+  readonly withoutChunks: boolean;
+  /** Most series to return, 0 for all. */
+  readonly limit: number;
+}
+
+export interface LabelQuery {
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  /** Any of these selectors may match; empty means all series. */
+  readonly matcherSets: readonly (readonly Matcher[])[];
+  /** Most names or values to return, 0 for all. */
+  readonly limit: number;
+}
+
+/** A source of series for one tenant at one moment. */
+export interface Queryable {
+  /** Series that match all matchers and have (or may have) samples inside the hinted time range. */
+  select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet>;
+  /** Sorted, distinct label names. */
+  labelNames(query: LabelQuery): Promise<string[]>;
+  /** Sorted, distinct values of one label. */
+  labelValues(name: string, query: LabelQuery): Promise<string[]>;
+  /** Label sets of matching series, sorted, distinct. */
+  series(query: LabelQuery): Promise<LabelSet[]>;
+}
