@@ -1,1 +1,4 @@
-export function probe(p: usize): u32 { return atomic.load<u32>(p); }
+export * from './codec/index';
+export * from './head/index';
+export * from './query/index';
+export * from './scan/index';

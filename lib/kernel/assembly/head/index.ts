@@ -1,0 +1,1 @@
+export function headVersion(): u32 { return 1; }

@@ -1,0 +1,1 @@
+export function queryVersion(): u32 { return 1; }

@@ -1,0 +1,1 @@
+export function scanVersion(): u32 { return 1; }
