@@ -15,7 +15,8 @@ import { samplesAdd, samplesBegin, samplesEnd } from './wal';
 const SAMPLES_PER_CHUNK: u32 = 120;
 const SAMPLES_MAX: u32 = 240;
 const CHUNK_BYTES_SOFT_MAX: u32 = 1024 - 19;
-const SAMPLE_BYTES_MAX: u32 = 19;
+const CHUNK_FIRST_BYTES: u32 = 80;
+const CHUNK_LARGEST_BYTES: u32 = 1152; // header, 1005 + 19 payload bytes, and the slack
 const STORE_SLACK: u32 = 8; // the bit writer stores whole words
 const OOO_SAMPLES_MAX: u32 = 32;
 
@@ -52,12 +53,18 @@ export function appendReset(): void {
 }
 
 function newChunk(s: usize, t: i64, v: u64): bool {
-  const size = blockBytes(64);
-  const chunk = alloc(64);
+  // A series' chunks resemble each other: the last one tells how large this one will be, and spares copying as it grows.
+  const old = load<u32>(s, SERIES_CHUNK);
+  let wanted = CHUNK_FIRST_BYTES;
+  if (old != 0) {
+    wanted = max<u32>(wanted, <u32>load<u16>(<usize>old, CHUNK_BYTES) + CHUNK_HEADER_BYTES + 16);
+    if (wanted > CHUNK_LARGEST_BYTES) wanted = CHUNK_LARGEST_BYTES;
+  }
+  const size = blockBytes(wanted);
+  const chunk = alloc(wanted);
   if (chunk == 0) return false;
   chunksMade++;
   memory.fill(chunk, 0, size);
-  const old = load<u32>(s, SERIES_CHUNK);
   store<u32>(chunk, old, CHUNK_PREV);
   store<u16>(chunk, CHUNK_KIND_XOR, CHUNK_KIND);
   store<i64>(chunk, t, CHUNK_MIN_TIME);
@@ -110,7 +117,7 @@ export function sealChunk(s: usize): void {
 function growChunk(s: usize, chunk: usize): usize {
   const capacity = <u32>load<u16>(s, SERIES_CAPACITY);
   const size = CHUNK_HEADER_BYTES + capacity;
-  const wanted = size < 128 ? 128 : size < 256 ? 256 : size < 512 ? 512 : 1152;
+  const wanted = size < 128 ? 144 : size < 256 ? 256 : size < 448 ? 448 : size < 768 ? 768 : CHUNK_LARGEST_BYTES;
   const bigger = blockBytes(wanted);
   const p = alloc(wanted);
   if (p == 0) return 0;
@@ -148,12 +155,35 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     store<u64>(s, v, SERIES_LAST_VALUE);
     return true;
   }
-  if ((bit >> 3) + SAMPLE_BYTES_MAX + STORE_SLACK > <u32>load<u16>(s, SERIES_CAPACITY)) {
+  // Sizes first, so that the chunk grows only when it must: most samples take two or three bytes, the worst nineteen.
+  const delta = t - lastTime;
+  const dod = delta - <i64>load<i32>(s, SERIES_LAST_DELTA);
+  const x = v ^ load<u64>(s, SERIES_LAST_VALUE);
+  let leading: u32 = 0;
+  let trailing: u32 = 0;
+  let significantBits: u32 = 0;
+  let reuse = false;
+  let need: u32 = 1;
+  if (x != 0) {
+    leading = min<u32>(<u32>clz<u64>(x), 31);
+    trailing = <u32>ctz<u64>(x);
+    const windowLeading = <u32>load<u8>(s, SERIES_LEADING);
+    const windowTrailing = <u32>load<u8>(s, SERIES_TRAILING);
+    reuse = windowLeading != 0xff && leading >= windowLeading && trailing >= windowTrailing;
+    if (reuse) {
+      leading = windowLeading;
+      trailing = windowTrailing;
+    }
+    significantBits = 64 - leading - trailing;
+    need = (reuse ? 2 : 13) + significantBits;
+  }
+  if (n == 1) need += 40;
+  else need += dod == 0 ? 1 : dod >= -8191 && dod <= 8192 ? 16 : 68;
+  if (((bit + need + 7) >> 3) + STORE_SLACK > <u32>load<u16>(s, SERIES_CAPACITY)) {
     chunk = growChunk(s, chunk);
     if (chunk == 0) return false;
   }
   const base = chunk + CHUNK_PAYLOAD;
-  const delta = t - lastTime;
   if (n == 1) {
     let d = <u64>delta;
     while (d >= 0x80) {
@@ -163,54 +193,40 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     }
     putBits(base, bit, d, 8);
     bit += 8;
+  } else if (dod == 0) bit++;
+  else if (dod >= -8191 && dod <= 8192) {
+    putBits(base, bit, (<u64>2 << 14) | (<u64>dod & 0x3fff), 16);
+    bit += 16;
+  } else if (dod >= -65535 && dod <= 65536) {
+    putBits(base, bit, (<u64>6 << 17) | (<u64>dod & 0x1ffff), 20);
+    bit += 20;
+  } else if (dod >= -524287 && dod <= 524288) {
+    putBits(base, bit, (<u64>14 << 20) | (<u64>dod & 0xfffff), 24);
+    bit += 24;
   } else {
-    const dod = delta - <i64>load<i32>(s, SERIES_LAST_DELTA);
-    if (dod == 0) bit++;
-    else if (dod >= -8191 && dod <= 8192) {
-      putBits(base, bit, (<u64>2 << 14) | (<u64>dod & 0x3fff), 16);
-      bit += 16;
-    } else if (dod >= -65535 && dod <= 65536) {
-      putBits(base, bit, (<u64>6 << 17) | (<u64>dod & 0x1ffff), 20);
-      bit += 20;
-    } else if (dod >= -524287 && dod <= 524288) {
-      putBits(base, bit, (<u64>14 << 20) | (<u64>dod & 0xfffff), 24);
-      bit += 24;
-    } else {
-      putBits(base, bit, 15, 4);
-      put64(base, bit + 4, <u64>dod);
-      bit += 68;
-    }
+    putBits(base, bit, 15, 4);
+    put64(base, bit + 4, <u64>dod);
+    bit += 68;
   }
   store<i32>(s, <i32>delta, SERIES_LAST_DELTA);
-  const x = v ^ load<u64>(s, SERIES_LAST_VALUE);
   if (x == 0) bit++;
   else {
-    let leading = <u32>clz<u64>(x);
-    const trailing = <u32>ctz<u64>(x);
-    if (leading > 31) leading = 31;
-    const windowLeading = <u32>load<u8>(s, SERIES_LEADING);
-    const windowTrailing = <u32>load<u8>(s, SERIES_TRAILING);
-    let size: u32;
-    let significant: u64;
-    if (windowLeading != 0xff && leading >= windowLeading && trailing >= windowTrailing) {
+    if (reuse) {
       putBits(base, bit, 2, 2);
       bit += 2;
-      size = 64 - windowLeading - windowTrailing;
-      significant = x >> windowTrailing;
     } else {
-      size = 64 - leading - trailing;
-      putBits(base, bit, (<u64>3 << 11) | (<u64>leading << 6) | (<u64>size & 63), 13);
+      putBits(base, bit, (<u64>3 << 11) | (<u64>leading << 6) | (<u64>significantBits & 63), 13);
       bit += 13;
-      significant = x >> trailing;
       store<u8>(s, <u8>leading, SERIES_LEADING);
       store<u8>(s, <u8>trailing, SERIES_TRAILING);
     }
-    if (size <= 56) putBits(base, bit, significant, size);
+    const significant = x >> trailing;
+    if (significantBits <= 56) putBits(base, bit, significant, significantBits);
     else {
-      putBits(base, bit, significant >> 32, size - 32);
-      putBits(base, bit + size - 32, significant & 0xffffffff, 32);
+      putBits(base, bit, significant >> 32, significantBits - 32);
+      putBits(base, bit + significantBits - 32, significant & 0xffffffff, 32);
     }
-    bit += size;
+    bit += significantBits;
   }
   store<u32>(s, bit, SERIES_BIT);
   store<i64>(s, t, SERIES_LAST_TIME);

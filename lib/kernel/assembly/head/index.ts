@@ -1,13 +1,13 @@
 export { allocHeadroom, allocTop, allocUsedBytes, alloc as headAlloc, free as headFree } from './alloc';
 export { appendBatch, appendConfigure, chunksMade, replaySamples, replayUnknown } from './append';
 export { retiredCount, setReaders } from './retire';
-export { lookupBatch, seriesCreate, seriesLive } from './series';
+export { findByLabels, lookupBatch, seriesCreate, seriesLive } from './series';
 export {
   markedChunks, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
 } from './truncate';
 export {
-  batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, pagePosition, recordReserve, seriesRecord,
-  setPagePosition,
+  batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frame, pagePosition, recordPointer,
+  recordReserve, seriesRecord, setPagePosition,
 } from './wal';
 import { allocInit } from './alloc';
 import { appendReset } from './append';

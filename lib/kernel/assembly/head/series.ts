@@ -1,6 +1,6 @@
 // Series records, and the table that finds a series by the fingerprint of its labels.
 import { alloc, free } from './alloc';
-import { hash1, hash2 } from '../fingerprint';
+import { fingerprint, hash1, hash2 } from '../fingerprint';
 import {
   FLAG_EMPTY, PAGE_BITS, PAGE_MASK, PAIR_DIRTY, ROOT_GENERATION, ROOT_MAX_TIME, ROOT_SERIES_COUNT, ROOT_SERIES_LIMIT,
   SERIES_BYTES, SERIES_DIR, SERIES_FLAGS, SERIES_HASH1, SERIES_HASH2, SERIES_LABELS, SERIES_LAST_TIME,
@@ -72,6 +72,12 @@ export function seriesFind(h1: u64, h2: u64): u32 {
     }
     k = (k + 1) & mask;
   }
+}
+
+/** The series with these canonical labels, or 0. Leaves their fingerprint in hash1 and hash2. */
+export function findByLabels(labels: usize, len: u32): u32 {
+  fingerprint(labels, len);
+  return seriesFind(hash1, hash2);
 }
 
 /** Looks up a batch: refs[i] = series of fingerprint i or 0. Returns how many were not found. */

@@ -87,6 +87,16 @@ export function batchSwap(): void {
   batchBytes = 0;
 }
 
+/** Drops what the batch holds; the caller has copied it. */
+export function batchClear(): void {
+  batchBytes = 0;
+}
+
+/** Scratch memory for one record that the caller frames with `frame`. */
+export function recordPointer(): usize {
+  return record;
+}
+
 /** Fills the current page with zeros, which ends a segment. */
 export function batchPadPage(): void {
   if (pageOffset == 0) return;
