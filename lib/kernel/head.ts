@@ -20,7 +20,7 @@ interface HeadExports {
   findByLabels(labels: number, length: number): number;
   lookupBatch(hashes1: number, hashes2: number, count: number, refs: number): number;
   seriesCreate(labels: number, length: number, wanted: number): number;
-  seriesLive(ref: number): number;
+  seriesResolve(ref: number): number;
   appendBatch(
     refs: number,
     starts: number,
@@ -29,6 +29,7 @@ interface HeadExports {
     values: number,
     futureLimitMs: number,
   ): number;
+  replaySeries(address: number, length: number, scratch: number): number;
   replaySamples(address: number, length: number, minTimeMs: number): number;
   readonly replayUnknown: { readonly value: number };
   readonly chunksMade: { readonly value: number };
@@ -344,8 +345,24 @@ export class HeadKernel {
     return this.#exports.replayUnknown.value >>> 0;
   }
 
-  isLive(ref: number): boolean {
-    return this.#exports.seriesLive(ref) !== 0;
+  /**
+   * Replays a series record; returns the number of series, or -1 when the record is malformed.
+   * The record (type byte included) is copied.
+   */
+  replaySeries(record: Uint8Array): number {
+    // The second part of the label buffer takes one series in its canonical encoding.
+    const room = new Uint8Array(record.length * 3 + 128);
+    room.set(record);
+    const address = this.#putLabels(room);
+    const taken = this.#exports.replaySeries(address, record.length, address + record.length + 16);
+    this.#refresh();
+    if (taken === -2) throw this.#outOfMemory();
+    return taken;
+  }
+
+  /** The series that samples logged under a ref belong to, 0 when there is none (any more). */
+  resolve(ref: number): number {
+    return this.#exports.seriesResolve(ref) >>> 0;
   }
 
   /** See assembly/head/retire.ts. `oldest` is 0xffffffff when no query runs. */

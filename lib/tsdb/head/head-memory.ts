@@ -314,7 +314,13 @@ export class HeadMemory {
   }
 
   /** The samples of a raw (late) chunk into columns; returns the number of samples. */
-  rawInto(chunk: number, sampleCount: number, timestamps: Float64Array, valueWords: Uint32Array, at: number): void {
+  rawInto(
+    chunk: number,
+    sampleCount: number,
+    timestamps: Float64Array,
+    valueWords: Uint32Array,
+    at: number,
+  ): void {
     const from = chunk + CHUNK_PAYLOAD;
     if (from + sampleCount * 16 > this.#byteLength) this.#grow();
     const words = this.#words;

@@ -55,7 +55,8 @@ export class HeadReader implements Queryable {
 
   labelNames(query: LabelQuery): Promise<string[]> {
     const names = new Set<string>();
-    if (query.matcherSets.length === 0) this.#memory.eachName((symbol) => names.add(this.#memory.text(symbol)));
+    if (query.matcherSets.length === 0)
+      this.#memory.eachName((symbol) => names.add(this.#memory.text(symbol)));
     else {
       const seen = new Set<number>();
       this.#eachPair(query, (pair) => seen.add(this.#memory.pairName(pair)));

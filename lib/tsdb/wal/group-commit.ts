@@ -62,7 +62,10 @@ export class GroupCommit {
   /** Where the batch in hand begins: what lies before it is as safe as it will get. */
   #batchStart = 0;
   #waiters: Waiter[] = [];
-  #rotations: { readonly resolve: (segment: number) => void; readonly reject: (error: VarveError) => void }[] = [];
+  #rotations: {
+    readonly resolve: (segment: number) => void;
+    readonly reject: (error: VarveError) => void;
+  }[] = [];
   #running: Promise<void> | null = null;
   #failure: VarveError | null = null;
   #syncTimer: NodeJS.Timeout | null = null;
@@ -167,7 +170,13 @@ export class GroupCommit {
   async #write(bytes: Uint8Array): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
-      const { bytesWritten } = await writeAsync(this.#file.fd, bytes, done, bytes.length - done, this.#position + done);
+      const { bytesWritten } = await writeAsync(
+        this.#file.fd,
+        bytes,
+        done,
+        bytes.length - done,
+        this.#position + done,
+      );
       done += bytesWritten;
     }
     this.#position += done;
@@ -197,7 +206,11 @@ export class GroupCommit {
     this.#batchStart = 0;
   }
 
-  #fail(thrown: unknown, batch: Uint8Array, refused: readonly { reject: (error: VarveError) => void }[]): void {
+  #fail(
+    thrown: unknown,
+    batch: Uint8Array,
+    refused: readonly { reject: (error: VarveError) => void }[],
+  ): void {
     const error = walError(thrown, this.#segment);
     this.#failure = error;
     // The view dies with the next batch.
@@ -266,7 +279,11 @@ async function syncDirectory(directory: PathLike): Promise<void> {
 }
 
 function closedError(): VarveError {
-  return new VarveError('unavailable', 'wal-closed', 'the write-ahead log is closed: this instance is shutting down');
+  return new VarveError(
+    'unavailable',
+    'wal-closed',
+    'the write-ahead log is closed: this instance is shutting down',
+  );
 }
 
 function walError(thrown: unknown, segment: number): VarveError {

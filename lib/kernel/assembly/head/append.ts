@@ -8,8 +8,8 @@ import {
   SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
 } from './layout';
 import { retire } from './retire';
-import { seriesAt, seriesLive } from './series';
-import { samplesAdd, samplesBegin, samplesEnd } from './wal';
+import { findByLabels, seriesAt, seriesCreate, seriesForward, seriesResolve } from './series';
+import { putUvarint, samplesAdd, samplesBegin, samplesEnd } from './wal';
 
 // Prometheus' head cuts chunks the same way (spec: chunks, section 9), so that blocks come out alike.
 const SAMPLES_PER_CHUNK: u32 = 120;
@@ -401,11 +401,12 @@ export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
     const v = bswap<u64>(load<u64>(cursor));
     cursor += 8;
     if (t < limit) continue;
-    if (ref <= 0 || ref > 0x7fffffff || !seriesLive(<u32>ref)) {
+    const live = ref <= 0 || ref > 0x7fffffff ? 0 : seriesResolve(<u32>ref);
+    if (live == 0) {
       replayUnknown++;
       continue;
     }
-    const s = seriesAt(<u32>ref);
+    const s = seriesAt(live);
     const lastTime = load<i64>(s, SERIES_LAST_TIME);
     if (t > lastTime) {
       if (!appendInOrder(s, t, v)) return -2;
@@ -419,3 +420,66 @@ export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
   return taken;
 }
 
+
+function uvarintSize(v: u32): u32 {
+  return v < 0x80 ? 1 : v < 0x4000 ? 2 : v < 0x200000 ? 3 : v < 0x10000000 ? 4 : 5;
+}
+
+function uvarint32(): u32 {
+  let r: u64 = 0;
+  let shift: u64 = 0;
+  while (cursor < cursorEnd && shift < 35) {
+    const b = <u64>load<u8>(cursor++);
+    r |= (b & 0x7f) << shift;
+    if (b < 0x80) return <u32>min<u64>(r, 0xffffffff);
+    shift += 7;
+  }
+  cursorEnd = 0;
+  return 0;
+}
+
+/**
+ * Replays a series record (type byte included). A series that is already there under another ref is forwarded to.
+ * @param scratch room for the canonical labels of one series: 2 len + 64 bytes
+ * @returns series taken, or -1 when the record is malformed, -2 when memory is used up
+ */
+export function replaySeries(p: usize, len: u32, scratch: usize): i32 {
+  cursor = p + 1;
+  cursorEnd = p + len;
+  const end = cursorEnd;
+  let taken = 0;
+  while (cursor < end) {
+    if (end - cursor < 9) return -1;
+    const ref = bswap<u64>(load<u64>(cursor));
+    cursor += 8;
+    const count = uvarint32();
+    let out = scratch;
+    for (let i: u32 = 0; i < count; i++) {
+      const nameLength = uvarint32();
+      if (cursorEnd == 0 || nameLength > <u32>(end - cursor)) return -1;
+      const name = cursor;
+      cursor += nameLength;
+      const valueLength = uvarint32();
+      if (cursorEnd == 0 || valueLength > <u32>(end - cursor)) return -1;
+      const value = cursor;
+      cursor += valueLength;
+      store<u8>(out++, 0x0a);
+      out = putUvarint(out, 2 + uvarintSize(nameLength) + nameLength + uvarintSize(valueLength) + valueLength);
+      store<u8>(out++, 0x0a);
+      out = putUvarint(out, nameLength);
+      memory.copy(out, name, nameLength);
+      out += nameLength;
+      store<u8>(out++, 0x12);
+      out = putUvarint(out, valueLength);
+      memory.copy(out, value, valueLength);
+      out += valueLength;
+    }
+    if (cursorEnd == 0 || ref == 0 || ref >= 0x7fffffff) return -1;
+    const known = findByLabels(scratch, <u32>(out - scratch));
+    if (known == 0) {
+      if (seriesCreate(scratch, <u32>(out - scratch), <u32>ref) == 0) return -2;
+    } else if (known != <u32>ref && !seriesForward(<u32>ref, known)) return -2;
+    taken++;
+  }
+  return taken;
+}

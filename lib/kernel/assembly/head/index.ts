@@ -1,7 +1,7 @@
 export { allocHeadroom, allocTop, allocUsedBytes, alloc as headAlloc, free as headFree } from './alloc';
-export { appendBatch, appendConfigure, chunksMade, replaySamples, replayUnknown } from './append';
+export { appendBatch, appendConfigure, chunksMade, replaySamples, replaySeries, replayUnknown } from './append';
 export { retiredCount, setReaders } from './retire';
-export { findByLabels, lookupBatch, seriesCreate, seriesLive } from './series';
+export { findByLabels, lookupBatch, seriesCreate, seriesResolve } from './series';
 export {
   markedChunks, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
 } from './truncate';

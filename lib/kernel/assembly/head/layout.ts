@@ -84,6 +84,9 @@ export const SERIES_FLAGS: usize = 60; // u32, bit 0: the newest chunk is sealed
 
 export const FLAG_SEALED: u32 = 1;
 export const FLAG_EMPTY: u32 = 2;
+// The record of a ref that the log used for a series which lives under another ref: SERIES_CHUNK holds that one. Such
+// records have no labels and stand for nothing but samples still to be replayed.
+export const FLAG_FORWARD: u32 = 4;
 
 // Chunk: header and payload. The payload is a Prometheus XOR chunk whose first two bytes (the big-endian sample count)
 // are filled in by whoever copies it out; the true count stands in the header and is stored last.

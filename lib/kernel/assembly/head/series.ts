@@ -2,8 +2,8 @@
 import { alloc, free } from './alloc';
 import { fingerprint, hash1, hash2 } from '../fingerprint';
 import {
-  FLAG_EMPTY, PAGE_BITS, PAGE_MASK, PAIR_DIRTY, ROOT_GENERATION, ROOT_MAX_TIME, ROOT_SERIES_COUNT, ROOT_SERIES_LIMIT,
-  SERIES_BYTES, SERIES_DIR, SERIES_FLAGS, SERIES_HASH1, SERIES_HASH2, SERIES_LABELS, SERIES_LAST_TIME,
+  FLAG_EMPTY, FLAG_FORWARD, PAGE_BITS, PAGE_MASK, PAIR_DIRTY, ROOT_GENERATION, ROOT_MAX_TIME, ROOT_SERIES_COUNT, ROOT_SERIES_LIMIT,
+  SERIES_BYTES, SERIES_CHUNK, SERIES_DIR, SERIES_FLAGS, SERIES_HASH1, SERIES_HASH2, SERIES_LABELS, SERIES_LAST_TIME,
 } from './layout';
 import { retire } from './retire';
 import { internPair, internSymbol, pairAt, postingsAdd } from './symbols';
@@ -175,6 +175,30 @@ export function seriesCreate(labels: usize, len: u32, wanted: u32): u32 {
   if (ref >= load<u32>(ROOT_SERIES_LIMIT)) atomic.store<u32>(ROOT_SERIES_LIMIT, ref + 1);
   store<u32>(ROOT_SERIES_COUNT, load<u32>(ROOT_SERIES_COUNT) + 1);
   return ref;
+}
+
+/** Notes that samples logged under `ref` belong to the series `target`. */
+export function seriesForward(ref: u32, target: u32): bool {
+  if (ref >= 0x7fffffff || !ensureSeriesPage(ref)) return false;
+  const s = seriesAt(ref);
+  store<u32>(s, target, SERIES_CHUNK);
+  store<u32>(s, FLAG_FORWARD, SERIES_FLAGS);
+  if (ref >= load<u32>(ROOT_SERIES_LIMIT)) atomic.store<u32>(ROOT_SERIES_LIMIT, ref + 1);
+  return true;
+}
+
+/** The live series that samples logged under this ref belong to, or 0. */
+export function seriesResolve(ref: u32): u32 {
+  for (let hops = 0; hops < 64; hops++) {
+    if (ref == 0 || ref >= load<u32>(ROOT_SERIES_LIMIT)) return 0;
+    const page = <usize>load<u32>(SERIES_DIR + (<usize>(ref >> PAGE_BITS) << 2));
+    if (page == 0) return 0;
+    const s = page + <usize>((ref & PAGE_MASK) * SERIES_BYTES);
+    if (load<u32>(s, SERIES_LABELS) != 0) return ref;
+    if (load<u32>(s, SERIES_FLAGS) != FLAG_FORWARD) return 0;
+    ref = load<u32>(s, SERIES_CHUNK);
+  }
+  return 0;
 }
 
 /** Forgets a series whose samples are gone; its labels stay readable to running queries until they end. */

@@ -137,7 +137,7 @@ export function frame(p: usize, len: u32): void {
 }
 
 // @ts-ignore: decorator
-@inline function putUvarint(p: usize, v: u64): usize {
+@inline export function putUvarint(p: usize, v: u64): usize {
   while (v >= 0x80) {
     store<u8>(p++, <u8>v | 0x80);
     v >>= 7;
