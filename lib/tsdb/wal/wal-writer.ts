@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type ByteWriter, ByteWriter as Bytes, crc32c, FileSink, fsyncDirectory } from '../index/index.js';
+import { ByteWriter, crc32c, FileSink, fsyncDirectory } from '../index/index.js';
 import { segmentName } from './directory.js';
 import { FRAGMENT, FRAGMENT_HEADER_BYTES, PAGE_BYTES, SEGMENT_BYTES_MAX } from './format.js';
 
@@ -12,7 +12,7 @@ export function encodeRecordPages(record: Uint8Array, offset: number, flags: num
   let inPage = offset % PAGE_BYTES;
   let done = 0;
   let isFirst = true;
-  do {
+  for (;;) {
     const length = Math.min(record.length - done, PAGE_BYTES - inPage - FRAGMENT_HEADER_BYTES);
     const isLast = done + length === record.length;
     let kind: number = isFirst ? FRAGMENT.first : FRAGMENT.middle;
@@ -29,7 +29,7 @@ export function encodeRecordPages(record: Uint8Array, offset: number, flags: num
       inPage = 0;
     }
     if (isLast) return;
-  } while (done < record.length || isFirst);
+  }
 }
 
 /** Most bytes of record that still fit into a segment of which `offset` bytes are written. */
@@ -50,7 +50,7 @@ export class WalWriter {
   constructor(directory: string, firstSegment = 0, segmentBytesMax: number = SEGMENT_BYTES_MAX) {
     this.#directory = directory;
     this.#segmentBytesMax = segmentBytesMax;
-    this.#frame = new Bytes(2 * PAGE_BYTES);
+    this.#frame = new ByteWriter(2 * PAGE_BYTES);
     this.#number = firstSegment;
     this.#sink = new FileSink(join(directory, segmentName(firstSegment)));
   }
