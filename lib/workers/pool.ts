@@ -122,7 +122,10 @@ export class WorkerPool {
     const threads = this.#threads.splice(0);
     await Promise.all(
       threads.map((thread) => {
-        if (thread.task !== null) this.#settle(thread.task, stopped());
+        if (thread.task !== null) {
+          this.#settle(thread.task, stopped());
+          clearTimeout(thread.task.timer);
+        }
         return thread.worker.terminate();
       }),
     );
@@ -268,7 +271,7 @@ export class WorkerPool {
     if (task.isSettled) return;
     task.isSettled = true;
     task.unlisten();
-    if (task.thread === null) clearTimeout(task.timer);
+    clearTimeout(task.timer);
     task.reject(error);
   }
 }
