@@ -8,6 +8,9 @@ export interface TimeWindow {
 
 const EVERYTHING: TimeWindow = { minTimeMs: TIME_MS_MIN, maxTimeMs: TIME_MS_MAX };
 const DURATION_TOKEN = /(?<![\w.])\d[\dywdhms]*/g;
+const BRACKETS = /\[([^\]]*)\]?/g;
+const PLAIN_BRACKETS = /^\s*\d\w*\s*(?::\s*(?:\d\w*)?\s*)?$/;
+const PLAIN_OFFSET = /^[-+]?\s*\d\w*(?!\w)(?!\s*[*/^%]\s*[\d(+-])/;
 
 /**
  * A span that certainly holds every sample a query can look at, found without parsing it: selectors reach back by
@@ -19,7 +22,11 @@ export function queryWindow(query: string, startMs: number, endMs: number, lookb
   const bare = query.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/g, '""');
   const isPlain = !/[[@]|offset/i.test(bare);
   if (isPlain) return { minTimeMs: startMs - lookbackMs, maxTimeMs: endMs };
-  if (/@|step\s*\(|range\s*\(|\bsmoothed\b|[[:(]\s*[-+(]|\d\s*[-+*/^%]/i.test(bare)) return EVERYTHING;
+  if (bare.includes('@') || /\b(smoothed|anchored)\b/i.test(bare)) return EVERYTHING;
+  for (const [, inside] of bare.matchAll(BRACKETS)) if (!PLAIN_BRACKETS.test(inside!)) return EVERYTHING;
+  for (const part of bare.split(/\boffset\b/i).slice(1)) {
+    if (!PLAIN_OFFSET.test(part.trimStart())) return EVERYTHING;
+  }
   let reachMs = 0;
   for (const [token] of bare.matchAll(DURATION_TOKEN)) {
     // A bare number in a duration's place counts seconds; anywhere else it makes the window wider, never wrong.
