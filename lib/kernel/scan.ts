@@ -290,6 +290,12 @@ export class ScanKernel {
     return this.#bytes.slice(address, address + this.#labelLength(i));
   }
 
+  /** Samples of series i. */
+  sampleCountOf(i: number): number {
+    const at = (this.columns.starts >>> 2) + i;
+    return this.#words[at + 1]! - this.#words[at]!;
+  }
+
   /** A copy of metadata message i. */
   metadataBytes(i: number): Uint8Array {
     const at = (this.columns.metadata >>> 2) + i * 2;

@@ -1,3 +1,4 @@
+export type { AppendReport, BatchAppender, SampleExample, SeriesAdmission } from './appender.js';
 export type {
   ChunkArena,
   LabelQuery,

@@ -29,6 +29,7 @@ const SYMBOL_BYTES = 16;
 const PAIR_BYTES = 32;
 const SERIES_BYTES = 64;
 const CHUNK_PAYLOAD = 24;
+const FLAG_FORWARD = 4;
 const TOMBSTONE = 0xffffffff;
 
 export const CHUNK_KIND_XOR = 1;
@@ -120,6 +121,10 @@ export class HeadMemory {
     const text = this.#bytes.toString('utf8', address + 4, address + 4 + length);
     this.#texts[id] = text;
     return text;
+  }
+
+  textByteLength(id: number): number {
+    return this.load(this.load(this.#symbolAddress(id)));
   }
 
   /** The id of a string, or 0. */
@@ -234,6 +239,19 @@ export class HeadMemory {
   /** Address of the label list of a series (u32 count, pair ids by label name), or 0 when it is dead. */
   seriesLabels(series: number): number {
     return this.load(series + 16);
+  }
+
+  /** Whether the log may still name this ref: a live series, or one that stands for it. */
+  isKnown(ref: number): boolean {
+    for (let hops = 0; hops < 64; hops++) {
+      if (ref <= 0 || ref >= this.seriesLimit) return false;
+      const series = this.seriesAddress(ref);
+      if (series === 0) return false;
+      if (this.seriesLabels(series) !== 0) return true;
+      if (this.load(series + 60) !== FLAG_FORWARD) return false;
+      ref = this.newestChunk(series);
+    }
+    return false;
   }
 
   newestChunk(series: number): number {
