@@ -55,7 +55,11 @@ export function checkObjectName(name: string): void {
     /[\\\u0000-\u001f\u007f]/.test(name) ||
     Buffer.byteLength(name, 'utf8') > NAME_BYTES_MAX;
   if (isBad) {
-    throw new VarveError('client', 'object-name', `${JSON.stringify(name.slice(0, 200))} is not an object name`);
+    throw new VarveError(
+      'client',
+      'object-name',
+      `${JSON.stringify(name.slice(0, 200))} is not an object name`,
+    );
   }
 }
 
@@ -80,7 +84,12 @@ export function isObjectNotFound(error: unknown): boolean {
 
 /** The error for a range that begins behind the end of an object. */
 export function objectRange(name: string, offset: number, byteCount: number): VarveError {
-  return new VarveError('client', 'object-range', `${name} has ${byteCount} bytes, none at offset ${offset}`, {
-    details: { object: name, offset, byteCount },
-  });
+  return new VarveError(
+    'client',
+    'object-range',
+    `${name} has ${byteCount} bytes, none at offset ${offset}`,
+    {
+      details: { object: name, offset, byteCount },
+    },
+  );
 }

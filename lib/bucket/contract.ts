@@ -107,7 +107,10 @@ export function describeBucketContract(provider: string, create: () => Promise<B
         'top',
       ]);
       expect(await bucket.list('', '/')).toEqual({ objects: ['top'], prefixes: ['t1/', 't2/'] });
-      expect(await bucket.list('t1/', '/')).toEqual({ objects: ['t1/b.json'], prefixes: ['t1/B1/', 't1/B2/'] });
+      expect(await bucket.list('t1/', '/')).toEqual({
+        objects: ['t1/b.json'],
+        prefixes: ['t1/B1/', 't1/B2/'],
+      });
       expect(await bucket.list('t1/B', '/')).toEqual({ objects: [], prefixes: ['t1/B1/', 't1/B2/'] });
       expect(await bucket.list('t', '/')).toEqual({ objects: ['top'], prefixes: ['t1/', 't2/'] });
       expect((await bucket.list('t1/B1')).objects).toEqual(['t1/B1/chunks/000001', 't1/B1/index']);
@@ -128,7 +131,9 @@ export function describeBucketContract(provider: string, create: () => Promise<B
     test('serves writers of the same directory at the same time', async () => {
       const names = Array.from({ length: 20 }, (_, i) => `dir/sub/${i}`);
       await Promise.all(names.map((name) => bucket.put(name, bytes(name))));
-      await Promise.all(names.map((name, i) => (i % 2 === 0 ? bucket.delete(name) : bucket.put(name, bytes('2')))));
+      await Promise.all(
+        names.map((name, i) => (i % 2 === 0 ? bucket.delete(name) : bucket.put(name, bytes('2')))),
+      );
       expect((await bucket.list('dir/')).objects.length).toBe(10);
     });
 
@@ -148,7 +153,10 @@ export function describeBucketContract(provider: string, create: () => Promise<B
       'a\nb',
       'x'.repeat(1025),
     ])('refuses the name %j', async (name) => {
-      await expect(bucket.put(name, bytes('x'))).rejects.toMatchObject({ code: 'object-name', kind: 'client' });
+      await expect(bucket.put(name, bytes('x'))).rejects.toMatchObject({
+        code: 'object-name',
+        kind: 'client',
+      });
       await expect(bucket.get(name)).rejects.toMatchObject({ code: 'object-name' });
       await expect(bucket.delete(name)).rejects.toMatchObject({ code: 'object-name' });
       await expect(bucket.stat(name)).rejects.toMatchObject({ code: 'object-name' });

@@ -8,11 +8,11 @@ import {
   type Bucket,
   checkObjectName,
   checkObjectPrefix,
-  objectNotFound,
   type ObjectList,
-  objectRange,
   type ObjectSource,
   type ObjectStat,
+  objectNotFound,
+  objectRange,
 } from './bucket.js';
 
 /** Uploads in progress; no object name can reach it, since listing and naming pass it over. */
@@ -214,10 +214,15 @@ async function syncDirectory(path: string): Promise<void> {
 
 function failure(action: string, name: string, error: unknown): VarveError {
   if (error instanceof VarveError) return error;
-  return new VarveError('unavailable', 'bucket-unavailable', `cannot ${action} ${name}: ${messageOf(error)}`, {
-    cause: error,
-    details: { object: name },
-  });
+  return new VarveError(
+    'unavailable',
+    'bucket-unavailable',
+    `cannot ${action} ${name}: ${messageOf(error)}`,
+    {
+      cause: error,
+      details: { object: name },
+    },
+  );
 }
 
 function isMissing(error: unknown): boolean {

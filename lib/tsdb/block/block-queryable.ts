@@ -35,11 +35,7 @@ export class BlockQueryable implements Queryable {
     this.#cutter = new TombstoneCutter();
   }
 
-  async select(
-    matchers: readonly Matcher[],
-    hints: SelectHints,
-    arena: ChunkArena,
-  ): Promise<SeriesSet> {
+  async select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
     const { index, chunks, tombstones } = this.#block;
     const columns = new SeriesColumns();
     /** Spans to cut out of chunks, by number of the chunk. */

@@ -124,7 +124,8 @@ export class ChunkReader {
       while (to < count) {
         const ref = refs[to]!;
         const before = refs[to - 1]!;
-        if (ref < before || ref - before > GAP_BYTES_MAX || ref - first > RUN_BYTES_MAX || ref >= segmentEnd) break;
+        if (ref < before || ref - before > GAP_BYTES_MAX || ref - first > RUN_BYTES_MAX || ref >= segmentEnd)
+          break;
         to++;
       }
       this.#copyRun(refs, from, to, arena, copied);
@@ -194,9 +195,13 @@ export class ChunkReader {
     const offset = ref % SEGMENT_SCALE;
     if (segment === undefined || offset < SEGMENT_HEADER_BYTES || offset >= segment.size) {
       const file = segment?.name ?? `segment ${Math.floor(ref / SEGMENT_SCALE)}`;
-      throw new CorruptionError('chunk-ref', `${file}: chunk ref points to offset ${offset}, which does not exist`, {
-        details: { file, offset, found: ref },
-      });
+      throw new CorruptionError(
+        'chunk-ref',
+        `${file}: chunk ref points to offset ${offset}, which does not exist`,
+        {
+          details: { file, offset, found: ref },
+        },
+      );
     }
     return segment;
   }

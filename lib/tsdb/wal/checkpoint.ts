@@ -11,7 +11,7 @@ import {
   SeriesRecordReader,
   TombstoneRecordReader,
 } from './records.js';
-import { type SnappyDecoder, WalReader } from './wal-reader.js';
+import { WalReader } from './wal-reader.js';
 import { WalWriter } from './wal-writer.js';
 
 /** Small records are gathered up to this size. */
@@ -26,7 +26,6 @@ export interface CheckpointOptions {
   readonly keepsSeries: (ref: number) => boolean;
   /** Samples before this are dropped, ms. */
   readonly minTime: number;
-  readonly decodeSnappy: SnappyDecoder;
 }
 
 /** What went into a checkpoint and what did not. */
@@ -54,7 +53,7 @@ export function writeCheckpoint(options: CheckpointOptions): CheckpointStats {
   rmSync(temporary, { recursive: true, force: true });
   mkdirSync(temporary);
   const writer = new WalWriter(temporary);
-  const reader = new WalReader(segments, { toleratesTear: false, decodeSnappy: options.decodeSnappy });
+  const reader = new WalReader(segments, { toleratesTear: false });
   try {
     const filter = new CheckpointFilter(options, writer);
     while (reader.next()) filter.take(reader.type, reader.payload);

@@ -64,7 +64,9 @@ export function replayOrder(directory: string): {
 } {
   const scan = scanWalDirectory(directory);
   const checkpoint = scan.checkpoints.at(-1) ?? null;
-  const segments = scan.segments.filter((segment) => checkpoint === null || segment.number > checkpoint.number);
+  const segments = scan.segments.filter(
+    (segment) => checkpoint === null || segment.number > checkpoint.number,
+  );
   const checkpointSegments = checkpoint === null ? [] : scanWalDirectory(checkpoint.path).segments;
   checkContiguous(directory, checkpoint === null ? null : checkpoint.number + 1, segments);
   if (checkpoint !== null) checkContiguous(checkpoint.path, 0, checkpointSegments);

@@ -1,5 +1,6 @@
-import { closeSync, fstatSync, ftruncateSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, ftruncateSync, openSync } from 'node:fs';
 import { CorruptionError, VarveError } from '../../errors/index.js';
+import { codecKernel } from '../../kernel/index.js';
 import { crc32c, readBe32, readFully } from '../index/index.js';
 import type { WalSegment } from './directory.js';
 import {
@@ -15,13 +16,12 @@ import {
 const READ_BYTES = 32 * PAGE_BYTES;
 const EMPTY = new Uint8Array(0);
 
-/** Decompresses a snappy block; what it returns may be overwritten by the next call. */
-export type SnappyDecoder = (block: Uint8Array) => Uint8Array;
+/** Longest record accepted, decompressed. */
+const RECORD_BYTES_MAX = 256 * 1024 * 1024;
 
 export interface WalReaderOptions {
   /** Whether a tear at the end of the last segment given ends the log instead of being an error. */
   readonly toleratesTear: boolean;
-  readonly decodeSnappy: SnappyDecoder;
 }
 
 /** Where a log was cut off in the middle of a write. */
@@ -98,7 +98,8 @@ export class WalReader {
       const typeByte = buffer[at]!;
       const pageEnd = Math.min((Math.floor(at / PAGE_BYTES) + 1) * PAGE_BYTES, this.#filled);
       if (typeByte === FRAGMENT.padding) {
-        if (!isZero(buffer, at, pageEnd)) return this.#damaged('wal-padding', 'bytes behind the end of a page');
+        if (!isZero(buffer, at, pageEnd))
+          return this.#damaged('wal-padding', 'bytes behind the end of a page');
         this.#position = pageEnd;
         continue;
       }
@@ -111,12 +112,18 @@ export class WalReader {
       if (start > pageEnd) return this.#damaged('wal-fragment-length', 'a fragment header cut off');
       const length = (buffer[at + 1]! << 8) | buffer[at + 2]!;
       if (start + length > pageEnd) {
-        return this.#damaged('wal-fragment-length', `a fragment of ${length} bytes, ${pageEnd - start} are there`);
+        return this.#damaged(
+          'wal-fragment-length',
+          `a fragment of ${length} bytes, ${pageEnd - start} are there`,
+        );
       }
       const expected = readBe32(buffer, at + 3);
       const found = crc32c(buffer, start, start + length);
       if (found !== expected) {
-        return this.#damaged('wal-crc', `checksum ${expected.toString(16)}, the bytes give ${found.toString(16)}`);
+        return this.#damaged(
+          'wal-crc',
+          `checksum ${expected.toString(16)}, the bytes give ${found.toString(16)}`,
+        );
       }
       const isContinuation = kind === FRAGMENT.middle || kind === FRAGMENT.last;
       if (isContinuation !== this.#partFlags >= 0 || (isContinuation && flags !== this.#partFlags)) {
@@ -149,7 +156,7 @@ export class WalReader {
     let record = stored;
     if (flags === SNAPPY_FLAG) {
       try {
-        record = this.#options.decodeSnappy(stored);
+        record = codecKernel().snappyDecode(stored, RECORD_BYTES_MAX);
       } catch (error) {
         throw this.#corruption('wal-snappy', 'a record that does not decompress', this.offset, error);
       }

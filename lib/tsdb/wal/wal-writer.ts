@@ -35,7 +35,12 @@ export function encodeRecordPages(record: Uint8Array, offset: number, flags: num
 /** Most bytes of record that still fit into a segment of which `offset` bytes are written. */
 export function segmentRoom(offset: number, segmentBytesMax: number): number {
   const pagesLeft = Math.floor(segmentBytesMax / PAGE_BYTES) - Math.floor(offset / PAGE_BYTES) - 1;
-  return PAGE_BYTES - (offset % PAGE_BYTES) - FRAGMENT_HEADER_BYTES + (PAGE_BYTES - FRAGMENT_HEADER_BYTES) * pagesLeft;
+  return (
+    PAGE_BYTES -
+    (offset % PAGE_BYTES) -
+    FRAGMENT_HEADER_BYTES +
+    (PAGE_BYTES - FRAGMENT_HEADER_BYTES) * pagesLeft
+  );
 }
 
 /** Writes a log that nobody waits for: checkpoints, copies, tests. Synced when it is finished. */
