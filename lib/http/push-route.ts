@@ -49,7 +49,7 @@ export function mountPush(
 
   const handle = async (exchange: Exchange): Promise<void> => {
     const { request } = exchange;
-    const tenant = tenantOfHeader(request.headersDistinct['x-scope-orgid'], options.tenant);
+    const tenant = tenantOfHeader(request.headers['x-scope-orgid'], options.tenant);
     checkContentType(request.headers['content-type']);
     checkContentEncoding(request.headers['content-encoding']);
     const reserved = reserveSize(request, options.bodyBytesMax);
