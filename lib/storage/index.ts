@@ -1,3 +1,5 @@
+export { mergeQueryables } from './merge.js';
+export { mergeSeriesSets } from './merge-series.js';
 export type {
   ChunkArena,
   LabelQuery,
