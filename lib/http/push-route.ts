@@ -49,7 +49,7 @@ export function mountPush(
 
   const handle = async (exchange: Exchange): Promise<void> => {
     const { request } = exchange;
-    const tenant = tenantOfHeader(request.headersDistinct['x-scope-orgid'], options.tenant);
+    const tenant = tenantOfHeader(request.headers['x-scope-orgid'], options.tenant);
     checkContentType(request.headers['content-type']);
     checkContentEncoding(request.headers['content-encoding']);
     const reserved = reserveSize(request, options.bodyBytesMax);
@@ -89,7 +89,7 @@ const MESSAGE_TYPE = 'prometheus.WriteRequest';
 
 /** Accepts `application/x-protobuf`, with or without the 1.0 message name, and a missing header. */
 function checkContentType(header: string | undefined): void {
-  if (header === undefined || header === MEDIA_TYPE) return;
+  if (header === undefined || header === '' || header === MEDIA_TYPE) return;
   const [mediaType, ...parameters] = header.split(';').map((part) => part.trim());
   if (mediaType!.toLowerCase() !== MEDIA_TYPE) {
     throw unsupported(`expected ${MEDIA_TYPE} as the first (media) part, got ${header} content-type`);

@@ -97,6 +97,7 @@ describe('push', () => {
     [{ 'Content-Type': 'application/x-protobuf;proto=prometheus.WriteRequest' }, 200],
     [{ 'Content-Type': ' application/x-protobuf ; proto = prometheus.WriteRequest ' }, 200],
     [{ 'Content-Type': '' }, 200],
+    [{ 'Content-Type': ' ' }, 200],
     [{ 'Content-Encoding': '' }, 200],
     [{ 'Content-Type': 'application/json' }, 415],
     [{ 'Content-Type': 'image/png' }, 415],

@@ -126,7 +126,7 @@ export class QueryApi {
   }
 
   async #serve(exchange: Exchange, handle: Handle): Promise<void> {
-    const tenant = tenantOfHeader(exchange.request.headersDistinct['x-scope-orgid'], this.#options.tenant);
+    const tenant = tenantOfHeader(exchange.request.headers['x-scope-orgid'], this.#options.tenant);
     try {
       const form = await readForm(exchange, this.#options.formBodyBytesMax);
       await handle({ exchange, tenant, params: new Params(exchange.search, form) });

@@ -9,7 +9,7 @@ import { type BlockDescriptor, EMPTY_HEAD_STATS, type HeadStats, type MetricMeta
 
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
-/** Serves the blocks of a bucket folder (`<folder>/<tenant>/<ulid>/meta.json`), looked at again every so often. */
+/** Serves the raw blocks of a bucket folder (`<folder>/<tenant>/<ulid>/meta.json`), looked at again every so often. */
 export class BucketProvider implements SourceProvider, Service {
   readonly #folder: string;
   readonly #refreshMs: number;
@@ -59,7 +59,13 @@ export class BucketProvider implements SourceProvider, Service {
   async #describe(directory: string, ulid: string): Promise<BlockDescriptor | null> {
     try {
       const meta: unknown = JSON.parse(await readFile(join(directory, 'meta.json'), 'utf8'));
-      const { minTime, maxTime } = meta as { minTime?: unknown; maxTime?: unknown };
+      const { minTime, maxTime, thanos } = meta as {
+        minTime?: unknown;
+        maxTime?: unknown;
+        thanos?: { downsample?: { resolution?: number } };
+      };
+      // Downsampled blocks repeat what the raw ones hold; their chunks can't be evaluated as raw samples.
+      if ((thanos?.downsample?.resolution ?? 0) > 0) return null;
       if (typeof minTime !== 'number' || typeof maxTime !== 'number')
         throw new Error('no minTime and maxTime');
       return { kind: 'block', directory, ulid, minTimeMs: minTime, maxTimeMs: maxTime };

@@ -1,4 +1,4 @@
-import { messageOf, VarveError } from '../errors/index.js';
+import { VarveError } from '../errors/index.js';
 import type { Matcher } from '../matcher/index.js';
 import type { QueryEngine } from '../promql/exec/index.js';
 import type { LabelQuery, Queryable } from '../storage/index.js';
@@ -118,7 +118,8 @@ export class TaskExecutor {
     try {
       matchers = this.#language.parseSelector(text);
     } catch (error) {
-      throw refuse(messageOf(error));
+      if (error instanceof VarveError && error.code === 'promql-parse') throw refuse(error.message);
+      throw error;
     }
     if (matchers.every((matcher) => matcher.matchesEmpty)) {
       throw refuse('match[] must contain at least one non-empty matcher');

@@ -74,6 +74,13 @@ describe('sample values', () => {
       ),
       { seed: 2, numRuns: 3000 },
     );
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), fc.integer({ min: 1, max: 12 }), (digits, places) => {
+        const value = digits / 10 ** places;
+        return written(writeFloat, value, FLOAT_BYTES_MAX) === formatFloat(value);
+      }),
+      { seed: 3, numRuns: 5000 },
+    );
   });
 });
 
@@ -113,7 +120,7 @@ describe('strings', () => {
       fc.property(fc.string({ unit: 'binary' }), (text) => {
         return JSON.parse(quoteJson(text)) === text && JSON.parse(quoteJsonHtml(text)) === text;
       }),
-      { seed: 3 },
+      { seed: 4 },
     );
   });
 });

@@ -79,9 +79,37 @@ export class ByteWriter {
  */
 export function writeFloat(bytes: Uint8Array, at: number, value: number): number {
   if (value === Math.trunc(value) && value < 1e15 && value > -1e15) return writeInteger(bytes, at, value);
+  const millionths = Math.round(value * 1e6);
+  if (millionths / 1e6 === value && millionths < 1e15 && millionths > -1e15) {
+    return writeMillionths(bytes, at, millionths);
+  }
   const text = formatFloat(value);
   for (let i = 0; i < text.length; i++) bytes[at++] = text.charCodeAt(i);
   return at;
+}
+
+/**
+ * Writes n / 1e6, not whole, without zeros at the end. When that quotient is the float itself and n has at most 15 digits,
+ * no other decimal of at most 15 digits reads back as the same float, so this is the shortest text.
+ */
+function writeMillionths(bytes: Uint8Array, at: number, millionths: number): number {
+  if (millionths < 0) {
+    bytes[at++] = MINUS;
+    millionths = -millionths;
+  }
+  const whole = Math.floor(millionths / 1e6);
+  let fraction = (millionths - whole * 1e6) | 0;
+  at = writeInteger(bytes, at, whole);
+  bytes[at] = POINT;
+  let end = 0;
+  for (let i = at + 6; i > at; i--) {
+    const rest = (fraction / 10) | 0;
+    const digit = fraction - rest * 10;
+    if (end === 0 && digit !== 0) end = i + 1;
+    bytes[i] = DIGIT_0 + digit;
+    fraction = rest;
+  }
+  return end;
 }
 
 function writeInteger(bytes: Uint8Array, at: number, value: number): number {
