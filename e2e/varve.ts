@@ -31,7 +31,7 @@ export function repositoryRoot(): string {
   return folder;
 }
 
-/** Starts `bin/varve` on free ports with its data in `folder`, and waits until it is ready. */
+/** Starts `bin/varve` (VARVE_BIN names another script) on free ports with its data in `folder`, and waits until it is ready. */
 export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
   const folder = options.folder ?? makeFolder('varve');
   const [httpPort, grpcPort] = [await freePort(), await freePort()];
@@ -43,7 +43,7 @@ export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
     name: 'varve',
     binary: process.execPath,
     args: [
-      join(repositoryRoot(), 'bin/varve'),
+      process.env['VARVE_BIN'] ?? join(repositoryRoot(), 'bin/varve'),
       `--http-listen=127.0.0.1:${httpPort}`,
       `--grpc-listen=127.0.0.1:${grpcPort}`,
       `--data-dir=${dataDir}`,
