@@ -42,7 +42,7 @@ suite('a Prometheus that writes to Varve', () => {
           target('prometheus', `127.0.0.1:${port}`) +
           target('node', new URL(node.url).host) +
           target('node-gone', new URL(gone.url).host) +
-          `remote_write:\n  - url: ${varve.pushUrl}\n    queue_config: {batch_send_deadline: 500ms}\n`,
+          `remote_write:\n  - url: ${varve.pushUrl}\n    queue_config: {batch_send_deadline: 500ms}\n    metadata_config: {send_interval: 10s}\n`,
       });
       const beganS = Date.now() / 1000;
       await pause(SCRAPE_SECONDS * 500);
@@ -110,14 +110,10 @@ suite('a Prometheus that writes to Varve', () => {
 
   test('types and help texts arrive', async () => {
     const names = ['node_load1', 'node_cpu_seconds_total', 'up'];
-    await waitFor(
-      'metadata',
-      async () => {
-        const { body } = await call(varve.api, 'metadata', { metric: 'node_load1' });
-        return Object.keys((body.data ?? {}) as object).length > 0;
-      },
-      70_000, // The sender sends metadata once a minute.
-    );
+    await waitFor('metadata', async () => {
+      const { body } = await call(varve.api, 'metadata', { metric: 'node_load1' });
+      return Object.keys((body.data ?? {}) as object).length > 0;
+    });
     for (const name of names) {
       const expected = await call(prometheus.api, 'metadata', { metric: name });
       const found = await call(varve.api, 'metadata', { metric: name });

@@ -77,7 +77,10 @@ export const QUERIES: readonly ComparedQuery[] = [
   // mathematics and dates
   { query: 'clamp(node_load1, 0.1, 5) + sqrt(node_load1) + ln(node_load1 + 1) + round(node_load5, 0.01)' },
   { query: 'ceil(exp(node_load1)) + floor(node_load5) + abs(-node_load15) + sgn(node_load1)' },
-  { query: 'hour(node_time_seconds) + minute() + day_of_week() + days_in_month(node_boot_time_seconds)' },
+  {
+    query:
+      'hour(node_time_seconds) + minute(node_time_seconds) + day_of_week(node_time_seconds) + days_in_month(node_boot_time_seconds)',
+  },
   { query: 'timestamp(node_load1) - time()' },
   { query: 'vector(time()) + scalar(sum(up))' },
   { query: 'node_uname_info * on (instance) group_right (release) go_info', mayBeEmpty: true },
