@@ -1,1 +1,3 @@
-export function codecVersion(): u32 { return 1; }
+export { crc32c, crcInit } from './crc32c';
+export { snappyDecode, snappyDeclaredLength } from './snappy';
+export { xorDecode } from './xor';
