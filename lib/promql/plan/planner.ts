@@ -1,5 +1,6 @@
 import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
+import { createMatcher, type Matcher } from '../../matcher/index.js';
 import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
 import type {
   Aggregate,
@@ -373,6 +374,57 @@ export class Planner {
     return { select: this.select(selector, times, scope, before, after, rangeMs), times, rangeMs, lookbackMs, form };
   }
 
+  /** `info(child, matchers)`: the info series are selected by name now and joined by identity when `child` is known. */
+  info(child: VectorNode, matchers: readonly Matcher[], arg: Expr, scope: Scope, pos: PositionRange): VectorNode {
+    const times = this.infoTimes(arg, scope);
+    const lookbackMs = this.settings.lookbackMs;
+    const names = matchers.filter((matcher) => matcher.name === '__name__');
+    const selected = [...matchers];
+    if (names.length === 0) selected.push(createMatcher('=', '__name__', 'target_info'));
+    else if (names.every((matcher) => matcher.isNegative)) selected.push(createMatcher('=~', '__name__', '.+_info'));
+    const last = times.referenceMs + (scope.grid.count - 1) * times.referenceStepMs;
+    const hints = {
+      minTimeMs: times.referenceMs - lookbackMs + 1,
+      maxTimeMs: last,
+      stepMs: scope.grid.stepMs,
+      func: 'info',
+      rangeMs: 0,
+      withoutChunks: false,
+      limit: 0,
+    };
+    return this.interner.node({
+      kind: 'info',
+      child,
+      matchers: selected,
+      infoSelect: this.interner.select(selected, hints, pos),
+      times,
+      lookbackMs,
+      grid: scope.grid,
+      pos,
+      uses: 0,
+    });
+  }
+
+  /** Info series are read at the times of the first selector in the argument: its `@` and all offsets around it. */
+  private infoTimes(arg: Expr, scope: Scope): LeafTimes {
+    const found = firstSelector(arg, []);
+    let offsetMs = 0;
+    for (const shift of found) {
+      offsetMs += this.duration(shift.offsetMs, shift.offsetExpr, true);
+      const pinned = shift.atMs !== null || shift.atBound !== null;
+      if (pinned) {
+        const times = this.times(shift, scope);
+        return { ...times, referenceMs: times.referenceMs - (offsetMs - times.offsetMs), offsetMs };
+      }
+    }
+    return {
+      referenceMs: scope.grid.startMs - offsetMs,
+      referenceStepMs: scope.grid.stepMs,
+      offsetMs,
+      sampleWeight: scope.weight,
+    };
+  }
+
   /** The expression of a subquery on its own grid: absolute multiples of its step that cover all windows. */
   subqueryChild(
     expr: Subquery,
@@ -390,6 +442,34 @@ export class Planner {
     const grid = { startMs, stepMs, count: Math.max(0, count) };
     const inner: Scope = { grid, inParam: false, weight, func: '' };
     return count <= 0 ? this.empty(inner, expr.pos) : this.vector(expr.expr, inner);
+  }
+}
+
+/** The first selector in an expression and the subqueries around it, innermost first; empty when there is none. */
+function firstSelector(expr: Expr, around: readonly TimeShift[]): readonly TimeShift[] {
+  switch (expr.kind) {
+    case 'vectorSelector':
+      return [expr, ...around];
+    case 'matrixSelector':
+      return [expr.selector, ...around];
+    case 'subquery':
+      return firstSelector(expr.expr, [expr, ...around]);
+    case 'paren':
+    case 'unary':
+    case 'aggregate':
+      return firstSelector(expr.expr, around);
+    case 'binary': {
+      const left = firstSelector(expr.lhs, around);
+      return left.length > 0 ? left : firstSelector(expr.rhs, around);
+    }
+    case 'call':
+      for (const arg of expr.args) {
+        const found = firstSelector(arg, around);
+        if (found.length > 0) return found;
+      }
+      return [];
+    default:
+      return [];
   }
 }
 

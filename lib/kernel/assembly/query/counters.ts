@@ -13,7 +13,10 @@ function listResets(): u32 {
   let previous = valueAt(0);
   for (let i: u32 = 1; i < n; i++) {
     const current = valueAt(i);
-    if (current < previous) store<u32>(positions + ((<usize>count++) << 2), i);
+    if (current < previous) {
+      store<u32>(positions + ((<usize>count) << 2), i);
+      count++;
+    }
     previous = current;
   }
   return count;

@@ -132,7 +132,8 @@ export function extremeRow(wantMax: bool, wantTime: bool, row: usize, present: u
         if (!replaces(value, back, wantMax, wantTime)) break;
         tail--;
       }
-      store<u32>(positions + ((<usize>tail++) << 2), taken);
+      store<u32>(positions + ((<usize>tail) << 2), taken);
+      tail++;
     }
     while (load<u32>(positions + ((<usize>head) << 2)) < from) head++;
     const best = load<u32>(positions + ((<usize>head) << 2));
