@@ -258,7 +258,7 @@ function parseNumber(text: string): number {
 
 function parsePoints(text: string): Point[] {
   const points: Point[] = [];
-  const tokens = text.match(/\{\{.*?\}\}\S*(?:\{\{.*?\}\}\S*)?|\S+/g) ?? [];
+  const tokens = text.match(/\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x[0-9]+)?|\S+/g) ?? [];
   for (const token of tokens) {
     if (token.startsWith('{{')) {
       const times = /x([0-9]+)$/.exec(token);
