@@ -84,7 +84,14 @@ export const configSchema = group('General', {
   }),
   head: group('Head and blocks', {
     blockRangeMs: duration('2h', 'Time span of a block cut from the head.'),
-    seriesIdleTimeoutMs: duration('1h', 'Memory of a series without samples for this long is released.'),
+    idleTimeoutMs: duration(
+      '1h',
+      'A head without new samples for this long is cut into a block and its memory released.',
+    ),
+    memoryBytesMax: byteSize(
+      '4GiB',
+      'Largest head of one tenant, at most 4GiB; further samples get 503 until it is cut.',
+    ),
     flushOnShutdown: boolean(false, 'Cut a block from the head when the process stops.'),
   }),
   query: group('Queries', {

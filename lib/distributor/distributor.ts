@@ -59,10 +59,11 @@ export class Distributor implements PushService {
       'Samples received, refused ones included.',
       ['user'],
     );
-    this.#discarded = parts.metrics.counter('varve_discarded_samples_total', 'Samples that were refused, by reason.', [
-      'reason',
-      'user',
-    ]);
+    this.#discarded = parts.metrics.counter(
+      'varve_discarded_samples_total',
+      'Samples that were refused, by reason.',
+      ['reason', 'user'],
+    );
     this.#exemplars = parts.metrics.counter(
       'varve_discarded_exemplars_total',
       'Exemplars received; they are not stored yet.',
@@ -75,8 +76,18 @@ export class Distributor implements PushService {
       const preparing = this.#parts.target.prepare(tenant);
       if (preparing !== null) await preparing;
       const state = this.#state(tenant);
-      const wait = state.requests.take(1, limits.requestRate, limits.requestBurstSize || limits.requestRate * 10);
-      if (wait > 0) return this.#tooMany(tenant, 0, `request rate over ${limits.requestRate}/s (limits.request_rate)`, wait);
+      const wait = state.requests.take(
+        1,
+        limits.requestRate,
+        limits.requestBurstSize || limits.requestRate * 10,
+      );
+      if (wait > 0)
+        return this.#tooMany(
+          tenant,
+          0,
+          `request rate over ${limits.requestRate}/s (limits.request_rate)`,
+          wait,
+        );
       const stored = this.#store(tenant, state, limits, body, byteLength);
       if ('outcome' in stored) return stored.outcome;
       await stored.durable;
@@ -136,14 +147,20 @@ export class Distributor implements PushService {
     for (const { reason, count } of report.refusals) this.#discarded.labels(reason, tenant).inc(count);
     const { counts, durable } = appended;
     const acceptedCount =
-      counts[SAMPLE_CODE.accepted]! + counts[SAMPLE_CODE.acceptedOutOfOrder]! + counts[SAMPLE_CODE.duplicate]!;
+      counts[SAMPLE_CODE.accepted]! +
+      counts[SAMPLE_CODE.acceptedOutOfOrder]! +
+      counts[SAMPLE_CODE.duplicate]!;
     return { durable, report, acceptedCount };
   }
 
   #admission(limits: Limits, report: PushReport): SeriesAdmission {
     const scan = this.#scan;
     const refuse = (i: number, reason: Reason, what: string) => {
-      report.refuse(reason, scan.sampleCountOf(i), () => `${what} in ${describeSeries(parseLabelBytes(scan.labelBytes(i)))}`);
+      report.refuse(
+        reason,
+        scan.sampleCountOf(i),
+        () => `${what} in ${describeSeries(parseLabelBytes(scan.labelBytes(i)))}`,
+      );
       return null;
     };
     return {
@@ -161,7 +178,11 @@ export class Distributor implements PushService {
           return encodeLabelBytes(labels);
         }
         if (finding === LABEL_FINDING.malformed) {
-          throw new VarveError('client', 'write-request-malformed', `protobuf: series ${i} has a label that is not a prometheus.Label`);
+          throw new VarveError(
+            'client',
+            'write-request-malformed',
+            `protobuf: series ${i} has a label that is not a prometheus.Label`,
+          );
         }
         const { reason, text } = wordFinding(finding, scan.offendingLabel(), limits);
         return refuse(i, reason, text);
@@ -215,7 +236,11 @@ export class Distributor implements PushService {
         return { status, message: `${thrown.code}: ${thrown.message}`, retryAfterSeconds: 0 };
       }
       if (thrown.kind === 'unavailable') {
-        return { status: 503, message: `${thrown.code}: ${thrown.message}`, retryAfterSeconds: RETRY_SECONDS };
+        return {
+          status: 503,
+          message: `${thrown.code}: ${thrown.message}`,
+          retryAfterSeconds: RETRY_SECONDS,
+        };
       }
     }
     this.#parts.logger.error({ tenant, error: messageOf(thrown) }, 'push failed');

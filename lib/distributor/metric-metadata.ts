@@ -8,7 +8,16 @@ export interface MetricMetadataEntry {
   unit: string;
 }
 
-const TYPES = ['unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset'] as const;
+const TYPES = [
+  'unknown',
+  'counter',
+  'gauge',
+  'histogram',
+  'gaugehistogram',
+  'summary',
+  'info',
+  'stateset',
+] as const;
 
 /** @throws VarveError client `write-request-malformed` */
 export function parseMetricMetadata(bytes: Uint8Array): MetricMetadataEntry {
@@ -48,5 +57,9 @@ export function parseMetricMetadata(bytes: Uint8Array): MetricMetadataEntry {
 }
 
 function malformed(): VarveError {
-  return new VarveError('client', 'write-request-malformed', 'protobuf: metadata is not a prometheus.MetricMetadata');
+  return new VarveError(
+    'client',
+    'write-request-malformed',
+    'protobuf: metadata is not a prometheus.MetricMetadata',
+  );
 }

@@ -66,7 +66,8 @@ export function reportSamples(
     const example = outcome.examples.get(code);
     if (count > 0 && example !== undefined) report.refuse(reason, count, () => text(example));
   };
-  const at = (example: SampleExample) => `sample at ${formatTime(example.timeMs)} of ${describe(example.seriesIndex)}`;
+  const at = (example: SampleExample) =>
+    `sample at ${formatTime(example.timeMs)} of ${describe(example.seriesIndex)}`;
   add(
     SAMPLE_CODE.tooOld,
     REASON.tooOld,
@@ -81,12 +82,14 @@ export function reportSamples(
   add(
     SAMPLE_CODE.future,
     REASON.tooFarInFuture,
-    (e) => `${at(e)} is further in the future than ${rules.gracePeriod} (limits.creation_grace_period); check the sender's clock`,
+    (e) =>
+      `${at(e)} is further in the future than ${rules.gracePeriod} (limits.creation_grace_period); check the sender's clock`,
   );
   add(
     SAMPLE_CODE.outOfOrder,
     REASON.outOfOrder,
-    (e) => `${at(e)} is older than the newest one of its series and out-of-order samples are off (limits.out_of_order_time_window)`,
+    (e) =>
+      `${at(e)} is older than the newest one of its series and out-of-order samples are off (limits.out_of_order_time_window)`,
   );
   add(SAMPLE_CODE.outOfBounds, REASON.outOfBounds, (e) => `${at(e)} is older than what the head takes`);
 }

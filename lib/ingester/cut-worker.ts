@@ -1,16 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { messageOf, VarveError } from '../errors/index.js';
-import { codecKernel } from '../kernel/index.js';
 import { cutBlocks, HeadMemory } from '../tsdb/head/index.js';
 import { removeReplaced, writeCheckpoint } from '../tsdb/wal/index.js';
 import type { CutReply, CutTask } from './cut-protocol.js';
 
-/** Largest record a log may hold once decompressed; ours are far smaller. */
-const RECORD_BYTES_MAX = 256 * 1024 * 1024;
-
 /** Thread that writes blocks and checkpoints, so that ingestion and queries go on. One task per thread. */
 function run(task: CutTask): CutReply {
-  if (task.kind === 'cut') return { kind: 'cut', blocks: cutBlocks(task.memory, task.directory, task.rangeMs) };
+  if (task.kind === 'cut')
+    return { kind: 'cut', blocks: cutBlocks(task.memory, task.directory, task.rangeMs) };
   const head = new HeadMemory(task.memory);
   head.begin();
   const stats = writeCheckpoint({
@@ -18,7 +15,6 @@ function run(task: CutTask): CutReply {
     upTo: task.upTo,
     minTime: task.minTimeMs,
     keepsSeries: (ref) => head.isKnown(ref),
-    decodeSnappy: (block) => codecKernel().snappyDecode(block, RECORD_BYTES_MAX),
   });
   removeReplaced(task.walDirectory, task.upTo);
   return { kind: 'checkpoint', samplesKept: stats.samplesKept, samplesDropped: stats.samplesDropped };

@@ -68,7 +68,10 @@ export class Ingester implements BatchAppender {
   constructor(parts: IngesterParts) {
     this.#parts = parts;
     const { metrics } = parts;
-    this.#walBytes = metrics.counter('varve_ingester_wal_written_bytes_total', 'Bytes of log written and synced.');
+    this.#walBytes = metrics.counter(
+      'varve_ingester_wal_written_bytes_total',
+      'Bytes of log written and synced.',
+    );
     this.#walSeconds = metrics.histogram(
       'varve_ingester_wal_commit_duration_seconds',
       'Time to write and sync one batch of the log.',
@@ -78,8 +81,16 @@ export class Ingester implements BatchAppender {
       'varve_ingester_block_cut_failures_total',
       'Attempts to cut a head into blocks that failed; they are repeated.',
     );
-    this.#gauge('varve_ingester_memory_series', 'Series in the head.', (store) => store.head.kernel.seriesCount);
-    this.#gauge('varve_ingester_head_used_bytes', 'Bytes in use in the head.', (store) => store.head.kernel.usedBytes);
+    this.#gauge(
+      'varve_ingester_memory_series',
+      'Series in the head.',
+      (store) => store.head.kernel.seriesCount,
+    );
+    this.#gauge(
+      'varve_ingester_head_used_bytes',
+      'Bytes in use in the head.',
+      (store) => store.head.kernel.usedBytes,
+    );
     this.#gauge(
       'varve_ingester_head_memory_bytes',
       'Size of the head memory, free blocks included.',
@@ -163,7 +174,11 @@ export class Ingester implements BatchAppender {
             samplesPerSecond: Math.round(result.sampleCount / Math.max(result.seconds, 0.001)),
             ...(result.tear === null
               ? {}
-              : { cutOffSegment: result.tear.segment.number, cutOffAt: result.tear.offset, tear: result.tear.reason }),
+              : {
+                  cutOffSegment: result.tear.segment.number,
+                  cutOffAt: result.tear.offset,
+                  tear: result.tear.reason,
+                }),
           },
           'write-ahead log replayed',
         );
@@ -178,7 +193,11 @@ export class Ingester implements BatchAppender {
   append(tenant: string, scan: ScanKernel, futureLimitMs: number, admission: SeriesAdmission): AppendReport {
     const store = this.#stores.get(tenant);
     if (store === undefined) {
-      throw new VarveError('unavailable', 'tenant-opening', `the store of tenant ${tenant} is being opened: retry`);
+      throw new VarveError(
+        'unavailable',
+        'tenant-opening',
+        `the store of tenant ${tenant} is being opened: retry`,
+      );
     }
     return store.append(scan, futureLimitMs, admission);
   }

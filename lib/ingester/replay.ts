@@ -1,11 +1,10 @@
 import { CorruptionError } from '../errors/index.js';
-import { codecKernel, type HeadKernel } from '../kernel/index.js';
+import type { HeadKernel } from '../kernel/index.js';
 import { repairTear, replayOrder, WalReader, type WalTear } from '../tsdb/wal/index.js';
 import type { CutMark } from './cut-mark.js';
 
 const RECORD_SERIES = 1;
 const RECORD_SAMPLES = 2;
-const RECORD_BYTES_MAX = 256 * 1024 * 1024;
 /** The event loop gets a turn after this long, so that health checks are answered during a long replay. */
 const TURN_MS = 20;
 
@@ -38,9 +37,6 @@ export async function replayLog(
 ): Promise<ReplayResult> {
   const started = performance.now();
   const order = replayOrder(walDirectory);
-  const options = {
-    decodeSnappy: (block: Uint8Array) => codecKernel().snappyDecode(block, RECORD_BYTES_MAX),
-  };
   let sampleCount = 0;
   let seriesCount = 0;
   progress.lastSegment = order.segments.at(-1)?.number ?? 0;
@@ -70,8 +66,8 @@ export async function replayLog(
     }
   };
 
-  await replay(new WalReader(order.checkpointSegments, { ...options, toleratesTear: false }), true);
-  const log = new WalReader(order.segments, { ...options, toleratesTear: true });
+  await replay(new WalReader(order.checkpointSegments, { toleratesTear: false }), true);
+  const log = new WalReader(order.segments, { toleratesTear: true });
   await replay(log, false);
   if (log.tear !== null) repairTear(log.tear);
   // Marks the end of replay: nothing of it waits in the log batch.

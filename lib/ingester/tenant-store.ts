@@ -89,9 +89,14 @@ export class TenantStore {
   append(scan: ScanKernel, futureLimitMs: number, admission: SeriesAdmission): AppendReport {
     const commit = this.#commit;
     if (commit === null || this.#closed) {
-      throw new VarveError('unavailable', 'ingester-not-ready', 'this instance is starting or stopping: retry');
+      throw new VarveError(
+        'unavailable',
+        'ingester-not-ready',
+        'this instance is starting or stopping: retry',
+      );
     }
-    if (!commit.available) throw commit.failure ?? new VarveError('unavailable', 'wal-closed', 'the log is closed');
+    if (!commit.available)
+      throw commit.failure ?? new VarveError('unavailable', 'wal-closed', 'the log is closed');
     const kernel = this.head.kernel;
     if (kernel.batchBytes > BACKLOG_BYTES_MAX) {
       throw new VarveError(
@@ -233,12 +238,19 @@ function runTask(task: CutTask): Promise<CutReply> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./cut-worker.js', import.meta.url), { workerData: task });
     worker.once('message', (reply: CutReply) => {
-      if (reply.kind === 'error') reject(new VarveError('internal', reply.code, `cutting blocks: ${reply.message}`));
+      if (reply.kind === 'error')
+        reject(new VarveError('internal', reply.code, `cutting blocks: ${reply.message}`));
       else resolve(reply);
     });
     worker.once('error', reject);
     worker.once('exit', (code) => {
-      reject(new VarveError('internal', 'cut-worker-exit', `the thread that writes blocks ended with code ${code}`));
+      reject(
+        new VarveError(
+          'internal',
+          'cut-worker-exit',
+          `the thread that writes blocks ended with code ${code}`,
+        ),
+      );
     });
   });
 }

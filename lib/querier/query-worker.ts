@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
-import { VarveError } from '../errors/index.js';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
+import { HeadReader, type HeadView } from '../tsdb/head/index.js';
 import { serveTasks, workerSetupData } from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
@@ -14,8 +14,18 @@ import type { QueryTask, QueryWorkerData } from './task.js';
 
 const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
 
-function openHead({ view }: HeadDescriptor): Queryable {
-  throw new VarveError('internal', 'head-unreadable', `this build cannot read heads (${typeof view})`);
+/** One reader per head: they keep what they have learnt of label names and values. */
+const heads = new Map<number, HeadReader>();
+
+function openHead(descriptor: HeadDescriptor): Queryable {
+  const view = descriptor.view as HeadView;
+  let reader = heads.get(view.id);
+  if (reader === undefined) {
+    reader = new HeadReader(view.memory);
+    heads.set(view.id, reader);
+  }
+  reader.begin();
+  return reader;
 }
 
 const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);

@@ -29,7 +29,10 @@ export function cutBlocks(memory: WebAssembly.Memory, directory: string, rangeMs
   const order = sortByLabels(head, marked.refs, rankOf);
   const written: CutBlock[] = [];
   for (const range of [...marked.ranges].sort((a, b) => a - b)) {
-    const writer = BlockWriter.create(directory, { minTime: range * rangeMs, maxTime: (range + 1) * rangeMs });
+    const writer = BlockWriter.create(directory, {
+      minTime: range * rangeMs,
+      maxTime: (range + 1) * rangeMs,
+    });
     try {
       writer.addSymbols(symbolTexts(head, symbolIds));
       for (const ref of order) addSeries(head, writer, ref, rankOf, range * rangeMs, (range + 1) * rangeMs);
@@ -69,7 +72,8 @@ function collectMarked(head: HeadMemory, rangeMs: number): { refs: Uint32Array; 
         if (!head.isMarked(chunk)) continue;
         found = true;
         const last = Math.floor(head.chunkMaxTime(chunk) / rangeMs);
-        for (let range = Math.floor(head.chunkMinTime(chunk) / rangeMs); range <= last; range++) ranges.add(range);
+        for (let range = Math.floor(head.chunkMinTime(chunk) / rangeMs); range <= last; range++)
+          ranges.add(range);
       }
     }
     if (found) refs[count++] = ref;
@@ -171,7 +175,8 @@ function addSeries(
     head,
     series,
     0,
-    (chunk) => head.isMarked(chunk) && head.chunkMinTime(chunk) < endTimeMs && head.chunkMaxTime(chunk) >= minTimeMs,
+    (chunk) =>
+      head.isMarked(chunk) && head.chunkMinTime(chunk) < endTimeMs && head.chunkMaxTime(chunk) >= minTimeMs,
   );
   const complete = late.count === 0 && isWhole ? chunks : mergeLate(chunks, late, minTimeMs, endTimeMs);
   if (complete.length === 0) return;
@@ -194,7 +199,7 @@ function mergeLate(
   endTimeMs: number,
 ): BlockChunk[] {
   const codec = codecKernel();
-  const columns = chunks.map((chunk) => {
+  const columns: { timestamps: Float64Array; values: Float64Array; count: number }[] = chunks.map((chunk) => {
     const count = ((chunk.data[0]! << 8) | chunk.data[1]!) >>> 0;
     const timestamps = new Float64Array(count);
     const values = new Float64Array(count);

@@ -80,7 +80,8 @@ export class IndexWriter {
     if (this.#symbolCount % SAMPLE_STEP === 0) this.#symbolSamples.push(this.#sink.position - SYMBOLS_START);
     if (bytes.length === 0) this.#hasEmptySymbol = true;
     this.#symbolCount++;
-    this.#lastSymbol = bytes.slice();
+    // Not slice(), which on a Buffer is a view.
+    this.#lastSymbol = new Uint8Array(bytes);
     const out = this.#out;
     out.clear();
     out.prefixed(bytes);

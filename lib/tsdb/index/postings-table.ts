@@ -66,7 +66,7 @@ export class PostingsTable {
       if (order > 0) throw outOfOrder(source.name, first + at, utf8Text(nameBytes));
       if (order < 0) {
         closeName(at);
-        name = nameBytes.slice();
+        name = new Uint8Array(nameBytes);
         count = 0;
         samples = [];
       }

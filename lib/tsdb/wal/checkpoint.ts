@@ -186,7 +186,7 @@ class CheckpointFilter {
     const reader = this.#metadataReader;
     reader.reset(payload);
     while (reader.next()) {
-      if (this.#keepsSeries(reader.ref)) this.#metadata.set(reader.ref, reader.entry.slice());
+      if (this.#keepsSeries(reader.ref)) this.#metadata.set(reader.ref, new Uint8Array(reader.entry));
     }
   }
 

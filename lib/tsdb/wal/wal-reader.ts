@@ -165,7 +165,13 @@ export class WalReader {
         'unavailable',
         'wal-zstd-unsupported',
         `${this.#path()}: record at offset ${this.offset} is compressed with zstd, which is not supported`,
-        { details: { file: this.#path(), offset: this.offset } },
+        {
+          details: {
+            file: this.#path(),
+            segment: this.#segments[this.#segmentIndex]!.number,
+            offset: this.offset,
+          },
+        },
       );
     }
     this.record = record;
