@@ -261,7 +261,7 @@ describe('a torn log', () => {
   const records = [
     seriesRecord(1, 2),
     samplesRecord([1, T, 1], [2, T, 2]),
-    Buffer.alloc(40_000, 9),
+    Buffer.alloc(40_000, 0x77),
     samplesRecord([1, T, 3]),
   ];
   /** The log without the padding at its end, as it lies on disk while it is written. */
