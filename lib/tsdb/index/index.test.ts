@@ -190,6 +190,27 @@ describe('an index', () => {
     });
     for (const missing of ['', 'n', 'n9999', 'm', 'z']) expect(index.postings('a', missing)).toHaveLength(0);
     expect(index.postings('c', 'n0000')).toHaveLength(0);
+    for (const prefix of [
+      '',
+      'n',
+      'n0',
+      'n00',
+      'n001',
+      'n0031',
+      'n0032',
+      'n05',
+      'n0999',
+      'm',
+      'o',
+      'n00000',
+    ]) {
+      const found = index.labelValuesWithPrefix('a', prefix);
+      expect(found.values).toEqual(values.filter((value) => value.startsWith(prefix)));
+      if (found.values.length > 0) {
+        expect([...index.postingsAt(found.offsets[0]!)]).toEqual([...index.postings('a', found.values[0]!)]);
+      }
+    }
+    expect(index.labelValuesWithPrefix('c', 'n').values).toEqual([]);
     expect(index.postings('b', 'x'.repeat(70_000))).toHaveLength(Math.ceil(count / 3));
     index.close();
   });
