@@ -20,6 +20,7 @@ export {
   SEGMENT_BYTES_MAX,
   SNAPPY_FLAG,
 } from './format.js';
+export { GroupCommit, type GroupCommitOptions, type SyncMode } from './group-commit.js';
 export {
   encodeLabels,
   encodeMetadataEntry,
@@ -31,5 +32,6 @@ export {
   SeriesRecordReader,
   TombstoneRecordReader,
 } from './records.js';
+export { splitPages } from './split-pages.js';
 export { repairTear, WalReader, type WalReaderOptions, type WalTear } from './wal-reader.js';
 export { encodeRecordPages, segmentRoom, WalWriter } from './wal-writer.js';

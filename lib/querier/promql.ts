@@ -1,0 +1,26 @@
+import { VarveError } from '../errors/index.js';
+import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
+import { type ParserOptions, parseExpr, parseMetricSelector } from '../promql/parse/index.js';
+import type { Language } from './executor.js';
+
+/** The one place where the querier takes hold of the query language. */
+
+/** The engine of a query thread. */
+export function makeEngine(options: EngineOptions): QueryEngine {
+  return createQueryEngine(options);
+}
+
+/** Selectors, layout and syntax trees of the query language. */
+export function makeLanguage(options: ParserOptions): Language {
+  return {
+    parseSelector: (text) => parseMetricSelector(text),
+    format: (query) => {
+      parseExpr(query, options);
+      throw new VarveError('unavailable', 'promql-missing', 'this build cannot format PromQL');
+    },
+    toTree: (query) => {
+      parseExpr(query, options);
+      throw new VarveError('unavailable', 'promql-missing', 'this build cannot show syntax trees');
+    },
+  };
+}
