@@ -1,23 +1,31 @@
 import { VarveError } from '../errors/index.js';
-import type { EngineOptions, QueryEngine } from '../promql/exec/index.js';
-import type { ParserOptions } from '../promql/parse/index.js';
+import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
+import { type ParserOptions, parseExpr, parseMetricSelector } from '../promql/parse/index.js';
 import type { Language } from './executor.js';
 
 /** The one place where the querier takes hold of the query language. */
 
 /** The engine of a query thread. */
-export function makeEngine(_options: EngineOptions): QueryEngine {
-  return { execute: () => Promise.reject(missing()) };
+export function makeEngine(options: EngineOptions): QueryEngine {
+  return createQueryEngine(options);
 }
 
-/** Selectors, layout and syntax trees of the query language. */
-export function makeLanguage(_options: ParserOptions): Language {
-  const refuse = (): never => {
-    throw missing();
+/** Selectors, checks, layout and syntax trees of the query language. */
+export function makeLanguage(options: ParserOptions): Language {
+  return {
+    parseSelector: parseMetricSelector,
+    check: (query) => void parseExpr(query, options),
+    format: (query) => {
+      parseExpr(query, options);
+      throw missing('format_query');
+    },
+    toTree: (query) => {
+      parseExpr(query, options);
+      throw missing('parse_query');
+    },
   };
-  return { parseSelector: refuse, format: refuse, toTree: refuse };
 }
 
-function missing(): VarveError {
-  return new VarveError('unavailable', 'promql-missing', 'this build cannot evaluate PromQL');
+function missing(endpoint: string): VarveError {
+  return new VarveError('unavailable', 'endpoint-missing', `this build has no ${endpoint}`);
 }
