@@ -8,6 +8,8 @@ export type CutTask =
       /** Folder of the tenant's blocks. */
       readonly directory: string;
       readonly rangeMs: number;
+      /** End of what is cut, exclusive. */
+      readonly upToMs: number;
     }
   | {
       readonly kind: 'checkpoint';

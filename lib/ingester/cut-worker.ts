@@ -7,7 +7,7 @@ import type { CutReply, CutTask } from './cut-protocol.js';
 /** Thread that writes blocks and checkpoints, so that ingestion and queries go on. One task per thread. */
 function run(task: CutTask): CutReply {
   if (task.kind === 'cut')
-    return { kind: 'cut', blocks: cutBlocks(task.memory, task.directory, task.rangeMs) };
+    return { kind: 'cut', blocks: cutBlocks(task.memory, task.directory, task.rangeMs, task.upToMs) };
   const head = new HeadMemory(task.memory);
   head.begin();
   const stats = writeCheckpoint({

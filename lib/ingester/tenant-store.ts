@@ -174,7 +174,7 @@ export class TenantStore {
     const chunkCount = await this.head.mark(upToMs);
     this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
     if (chunkCount === 0) return [];
-    const blocks = await this.#writeBlocks();
+    const blocks = await this.#writeBlocks(upToMs);
     await writeCutMark(this.#options.directory, { segment, timeMs: upToMs });
     await this.#options.onBlocks(blocks);
     // Queries that began before the blocks were visible still need the marked chunks.
@@ -194,7 +194,7 @@ export class TenantStore {
     return blocks;
   }
 
-  async #writeBlocks(): Promise<readonly CutBlock[]> {
+  async #writeBlocks(upToMs: number): Promise<readonly CutBlock[]> {
     const hold = this.head.hold();
     try {
       const reply = await runTask({
@@ -202,6 +202,7 @@ export class TenantStore {
         memory: this.head.view.memory,
         directory: this.#options.blockDirectory,
         rangeMs: this.#options.blockRangeMs,
+        upToMs,
       });
       return reply.kind === 'cut' ? reply.blocks : [];
     } finally {

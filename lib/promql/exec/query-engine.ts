@@ -1,8 +1,8 @@
-import { QueryKernel } from '../../kernel/index.js';
 import { VarveError } from '../../errors/index.js';
+import { QueryKernel } from '../../kernel/index.js';
 import type { Queryable, SeriesSet } from '../../storage/index.js';
 import { type Expr, parseExpr } from '../parse/index.js';
-import { planQuery, type QueryPlan, valueType, type VectorNode } from '../plan/index.js';
+import { planQuery, type QueryPlan, type VectorNode, valueType } from '../plan/index.js';
 import { Annotations } from './annotations.js';
 import { QueryContext } from './context.js';
 import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
@@ -11,7 +11,13 @@ import { resultValue } from './result.js';
 import { loadSet } from './selectors.js';
 import { SymbolSpace } from './symbol-space.js';
 
-const TYPE_WORDS = { matrix: 'range vector', string: 'string', vector: 'instant vector', scalar: 'scalar', none: 'none' };
+const TYPE_WORDS = {
+  matrix: 'range vector',
+  string: 'string',
+  vector: 'instant vector',
+  scalar: 'scalar',
+  none: 'none',
+};
 
 /** An engine with its own query kernel; one per thread. */
 export function createQueryEngine(options: EngineOptions): QueryEngine {
@@ -34,7 +40,8 @@ class KernelQueryEngine implements QueryEngine {
     isCancelled: () => boolean,
     deadlineMs: number,
   ): Promise<QueryResult> {
-    if (this.isBusy) throw new VarveError('internal', 'query-engine-busy', 'this engine already runs a query');
+    if (this.isBusy)
+      throw new VarveError('internal', 'query-engine-busy', 'this engine already runs a query');
     this.isBusy = true;
     try {
       return await this.run(request, queryable, isCancelled, deadlineMs);

@@ -19,8 +19,14 @@ export interface CutBlock {
  * Writes the marked chunks of a head into blocks, one per aligned range that has any. To be run off the ingest thread,
  * with a hold on the head. Series go out in label order; chunks are copied as they are, except where late samples
  * overlap them.
+ * @param upToMs end of what was marked, exclusive: a block does not claim time that may still bring samples
  */
-export function cutBlocks(memory: WebAssembly.Memory, directory: string, rangeMs: number): CutBlock[] {
+export function cutBlocks(
+  memory: WebAssembly.Memory,
+  directory: string,
+  rangeMs: number,
+  upToMs: number,
+): CutBlock[] {
   const head = new HeadMemory(memory);
   head.begin();
   const marked = collectMarked(head, rangeMs);
@@ -29,13 +35,12 @@ export function cutBlocks(memory: WebAssembly.Memory, directory: string, rangeMs
   const order = sortByLabels(head, marked.refs, rankOf);
   const written: CutBlock[] = [];
   for (const range of [...marked.ranges].sort((a, b) => a - b)) {
-    const writer = BlockWriter.create(directory, {
-      minTime: range * rangeMs,
-      maxTime: (range + 1) * rangeMs,
-    });
+    const minTime = range * rangeMs;
+    const maxTime = Math.min(minTime + rangeMs, upToMs);
+    const writer = BlockWriter.create(directory, { minTime, maxTime });
     try {
       writer.addSymbols(symbolTexts(head, symbolIds));
-      for (const ref of order) addSeries(head, writer, ref, rankOf, range * rangeMs, (range + 1) * rangeMs);
+      for (const ref of order) addSeries(head, writer, ref, rankOf, minTime, maxTime);
       const meta = writer.finish();
       if (meta === null) continue;
       written.push({
