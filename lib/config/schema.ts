@@ -23,6 +23,8 @@ export const FEATURES = [
   'promql-extended-range-selectors',
   'promql-binop-fill-modifiers',
   'promql-duration-expr',
+  'promql-delayed-name-removal',
+  'type-and-unit-labels',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 

@@ -12,6 +12,8 @@ import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
 export interface Language {
   /** Matchers of a selector such as `{job="a"}`. */
   parseSelector(text: string): readonly Matcher[];
+  /** Refuses a query that doesn't parse. */
+  check(query: string): void;
   /** The query in Prometheus' layout. */
   format(query: string): string;
   /** The syntax tree as the parse_query endpoint shows it. */
@@ -79,7 +81,7 @@ export class TaskExecutor {
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
       case 'exemplars':
         // The query must be valid even though no exemplars are stored yet.
-        this.#language.format(task.query);
+        this.#language.check(task.query);
         return encodeSuccess('[]');
     }
   }

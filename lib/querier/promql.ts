@@ -10,17 +10,22 @@ export function makeEngine(options: EngineOptions): QueryEngine {
   return createQueryEngine(options);
 }
 
-/** Selectors, layout and syntax trees of the query language. */
+/** Selectors, checks, layout and syntax trees of the query language. */
 export function makeLanguage(options: ParserOptions): Language {
   return {
-    parseSelector: (text) => parseMetricSelector(text),
+    parseSelector: parseMetricSelector,
+    check: (query) => void parseExpr(query, options),
     format: (query) => {
       parseExpr(query, options);
-      throw new VarveError('unavailable', 'promql-missing', 'this build cannot format PromQL');
+      throw missing('format_query');
     },
     toTree: (query) => {
       parseExpr(query, options);
-      throw new VarveError('unavailable', 'promql-missing', 'this build cannot show syntax trees');
+      throw missing('parse_query');
     },
   };
+}
+
+function missing(endpoint: string): VarveError {
+  return new VarveError('unavailable', 'endpoint-missing', `this build has no ${endpoint}`);
 }
