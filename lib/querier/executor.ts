@@ -4,8 +4,8 @@ import type { QueryEngine } from '../promql/exec/index.js';
 import type { LabelQuery, Queryable } from '../storage/index.js';
 import { badData, badParameter, encodeError } from './api-error.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
-import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import { FetchLimited } from './fetch-limits.js';
+import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import type { SourceDescriptor } from './sources.js';
 import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
 
