@@ -1,7 +1,8 @@
 import type { QueryKernel } from '../../kernel/index.js';
 import { goPow } from '../func/go-math.js';
 import { compareScalars } from '../func/scalar-operators.js';
-import { isComparison, type ScalarOpNode } from '../plan/index.js';
+import { isComparison } from '../parse/index.js';
+import type { ScalarOpNode } from '../plan/index.js';
 import { ownBlock } from './elements.js';
 import { type Block, RowSource, reserveBlock } from './source.js';
 
