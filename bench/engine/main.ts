@@ -47,7 +47,10 @@ function buildStorage(seriesCount: number): MemoryQueryable {
       pod: `pod-${i}`,
       container: 'main',
     };
-    storage.appendChunks(labelsFromObject({ ...base, __name__: 'x_total', mode: 'user' }), chunks[i % PATTERNS]!);
+    storage.appendChunks(
+      labelsFromObject({ ...base, __name__: 'x_total', mode: 'user' }),
+      chunks[i % PATTERNS]!,
+    );
     if (i % 10 === 0) {
       const le = bounds[(i / 10) % 5]!;
       storage.appendChunks(labelsFromObject({ ...base, __name__: 'b_bucket', le }), chunks[i % PATTERNS]!);

@@ -173,7 +173,7 @@ export class QueryKernel {
   /** Reserves memory, 8-byte aligned, contents undefined. @throws VarveError limit `query-memory-limit` */
   reserve(byteCount: number): number {
     const address = this.top;
-    const end = address + (Math.ceil(byteCount / 8) * 8) + SLACK_BYTES;
+    const end = address + Math.ceil(byteCount / 8) * 8 + SLACK_BYTES;
     if (byteCount < 0 || byteCount > MEMORY_BYTES_MAX || end - FREE_BEGIN > this.bytesMax) {
       throw new VarveError(
         'limit',

@@ -1,6 +1,6 @@
 import type { BinaryNode } from '../plan/index.js';
 import { executionError, sameLabelsetError } from './context.js';
-import { LabelBuilder, type LabelColumns, LabelIndex, findDuplicate } from './label-columns.js';
+import { findDuplicate, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
 import {
   duplicateMatchError,
   keepsOf,
@@ -25,7 +25,12 @@ export function binaryRows(node: BinaryNode, lhs: RowSource, rhs: RowSource): Ro
     return trimFloats(node, lhs, rhs);
   }
   if (!hasFill && (many.seriesCount === 0 || one.seriesCount === 0)) {
-    return new EmptyRows(context, { count: 0, offsets: new Uint32Array(1), pairs: new Uint32Array(0) }, steps, null);
+    return new EmptyRows(
+      context,
+      { count: 0, offsets: new Uint32Array(1), pairs: new Uint32Array(0) },
+      steps,
+      null,
+    );
   }
   const matching = matchSides(node, many, one);
   const isGrouped = spec.cardinality !== 'one-to-one';
@@ -115,7 +120,11 @@ class PairedRows extends RowSource {
     this.operation = operationOf(node);
     this.keeps = keepsOf(node);
     this.op = node.op;
-    this.block = reserveBlock(many.context, Math.min(labels.count, many.context.blockRows(many.steps)), many.steps);
+    this.block = reserveBlock(
+      many.context,
+      Math.min(labels.count, many.context.blockRows(many.steps)),
+      many.steps,
+    );
   }
 
   read(from: number, to: number): Block {
@@ -298,12 +307,7 @@ class Collector {
     const keys = this.matching.index.columns;
     const manyLabels = manyIndex < 0 ? keys : this.many.labels;
     const oneLabels = oneIndex < 0 ? keys : this.one.labels;
-    this.results.add(
-      manyLabels,
-      manyIndex < 0 ? key : manyIndex,
-      oneLabels,
-      oneIndex < 0 ? key : oneIndex,
-    );
+    this.results.add(manyLabels, manyIndex < 0 ? key : manyIndex, oneLabels, oneIndex < 0 ? key : oneIndex);
     const { pairs, offsets, count } = this.results.builder.columns;
     const output = this.index.intern(pairs, offsets[count - 1]!, offsets[count]!);
     this.outputs.set(pair, output);

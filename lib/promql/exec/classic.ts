@@ -24,10 +24,7 @@ interface Groups {
   readonly bounds: Float64Array;
 }
 
-function groupBuckets(
-  child: MaterialRows,
-  node: HistogramQuantileNode | HistogramFractionNode,
-): Groups {
+function groupBuckets(child: MaterialRows, node: HistogramQuantileNode | HistogramFractionNode): Groups {
   const { context, labels, seriesCount, steps } = child;
   const { space } = context;
   const le = space.find('le');
@@ -174,7 +171,13 @@ interface Fix {
   toMs: number;
 }
 
-function noteFix(fixes: Map<number, Fix>, group: number, forced: Forced, timeMs: number, times: number): void {
+function noteFix(
+  fixes: Map<number, Fix>,
+  group: number,
+  forced: Forced,
+  timeMs: number,
+  times: number,
+): void {
   const fix = fixes.get(group);
   if (fix === undefined) {
     fixes.set(group, { ...forced, count: times, fromMs: timeMs, toMs: timeMs });
@@ -188,7 +191,12 @@ function noteFix(fixes: Map<number, Fix>, group: number, forced: Forced, timeMs:
   fix.toMs = Math.max(fix.toMs, timeMs);
 }
 
-function reportFixes(child: MaterialRows, groups: Groups, node: HistogramQuantileNode, fixes: Map<number, Fix>): void {
+function reportFixes(
+  child: MaterialRows,
+  groups: Groups,
+  node: HistogramQuantileNode,
+  fixes: Map<number, Fix>,
+): void {
   const { context } = child;
   const nameId = context.features.delayedNameRemoval ? context.space.find('__name__') : -1;
   const merged = new Map<number, Fix>();

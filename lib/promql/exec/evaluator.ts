@@ -21,7 +21,6 @@ import { setOperationRows } from './set-operations.js';
 import { sortRows } from './sorting.js';
 import { type Block, EmptyRows, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
 
-
 /** Turns plan nodes into rows. Nodes with several parents are computed once and kept. */
 export class Evaluator {
   private readonly context: QueryContext;
@@ -204,10 +203,7 @@ export class Evaluator {
   private warnQuantiles(node: VectorNode, quantiles: Float64Array): void {
     for (const q of quantiles) {
       if (q >= 0 && q <= 1) continue;
-      this.context.annotations.warn(
-        `quantile value should be between 0 and 1, got ${formatG(q)}`,
-        node.pos,
-      );
+      this.context.annotations.warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, node.pos);
     }
   }
 

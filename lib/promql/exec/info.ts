@@ -96,10 +96,24 @@ export function infoRows(context: QueryContext, node: InfoNode, source: RowSourc
         const name = infoName[candidate]!;
         const rival = chosen.get(name);
         if (rival === undefined) chosen.set(name, candidate);
-        else chosen.set(name, newer(context, info, rival, candidate, timeOfInfo(rival, k), timeOfInfo(candidate, k)));
+        else
+          chosen.set(
+            name,
+            newer(context, info, rival, candidate, timeOfInfo(rival, k), timeOfInfo(candidate, k)),
+          );
       }
       if (chosen.size === 0 && needsMatch) continue;
-      const number = enrich(context, index, base, i, info, [...chosen.values()], identifying, nameId, dataNames);
+      const number = enrich(
+        context,
+        index,
+        base,
+        i,
+        info,
+        [...chosen.values()],
+        identifying,
+        nameId,
+        dataNames,
+      );
       put(number, i, k);
     }
     context.poll();

@@ -1,8 +1,8 @@
 import type { LabelSet } from '../../labels/index.js';
 import { goPow } from '../func/go-math.js';
 import { compareScalars } from '../func/scalar-operators.js';
-import type { BinaryNode } from '../plan/index.js';
 import { isComparison } from '../parse/index.js';
+import type { BinaryNode } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';
 import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex, valueOf } from './label-columns.js';
 import { nameIds } from './names.js';

@@ -2,7 +2,7 @@ import { formatF, formatG } from '../func/number-format.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries, inFirstOrder } from './aggregate.js';
 import { executionError } from './context.js';
-import { LabelIndex, type LabelColumns } from './label-columns.js';
+import { type LabelColumns, LabelIndex } from './label-columns.js';
 import { MaterialRows, materialise, type RowSource, reserveBlock } from './source.js';
 
 /** The aggregation `quantile`: gathers each group's values per step and lets the kernel sort them. */

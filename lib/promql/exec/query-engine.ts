@@ -1,5 +1,5 @@
-import { QueryKernel } from '../../kernel/index.js';
 import { VarveError } from '../../errors/index.js';
+import { QueryKernel } from '../../kernel/index.js';
 import type { Queryable, SeriesSet } from '../../storage/index.js';
 import { type Expr, parseExpr, typeWords, valueTypeOf } from '../parse/index.js';
 import { planQuery, type QueryPlan, type VectorNode } from '../plan/index.js';
@@ -32,7 +32,8 @@ class KernelQueryEngine implements QueryEngine {
     isCancelled: () => boolean,
     deadlineMs: number,
   ): Promise<QueryResult> {
-    if (this.isBusy) throw new VarveError('internal', 'query-engine-busy', 'this engine already runs a query');
+    if (this.isBusy)
+      throw new VarveError('internal', 'query-engine-busy', 'this engine already runs a query');
     this.isBusy = true;
     try {
       return await this.run(request, queryable, isCancelled, deadlineMs);

@@ -1,8 +1,8 @@
+import { xxhash64OfLabels } from '../func/label-hash.js';
 import { formatG } from '../func/number-format.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries } from './aggregate.js';
 import { executionError, type QueryContext } from './context.js';
-import { xxhash64OfLabels } from '../func/label-hash.js';
 import { LabelBuilder, type LabelColumns } from './label-columns.js';
 import { MaterialRows, type RowSource, reserveBlock } from './source.js';
 

@@ -32,7 +32,11 @@ export function resultValue(
     case 'scalar': {
       const values = evaluator.scalar(root.node);
       if (isInstant) return { value: { type: 'scalar', timestampMs: startMs, value: values[0]! }, sortMs: 0 };
-      const series = { labels: [], values: Float64Array.from(values), present: new Uint8Array(grid.count).fill(1) };
+      const series = {
+        labels: [],
+        values: Float64Array.from(values),
+        present: new Uint8Array(grid.count).fill(1),
+      };
       const stepCount = grid.count;
       return { value: { type: 'matrix', startMs, stepMs, stepCount, series: [series] }, sortMs: 0 };
     }
@@ -131,7 +135,10 @@ function subqueryPoints(
   return series;
 }
 
-function selectedSamples(context: QueryContext, matrix: Extract<MatrixRoot, { kind: 'samples' }>): RawSeries[] {
+function selectedSamples(
+  context: QueryContext,
+  matrix: Extract<MatrixRoot, { kind: 'samples' }>,
+): RawSeries[] {
   const loaded = context.sets[matrix.select.index]!;
   const { functions } = context.kernel;
   const { times, rangeMs, lookbackMs, form } = matrix;
@@ -156,7 +163,8 @@ function selectedSamples(context: QueryContext, matrix: Extract<MatrixRoot, { ki
       timestampsMs: f64.slice(timesAt, timesAt + count),
       values: f64.slice(valuesAt, valuesAt + count),
     };
-    const shaped = form === 'plain' ? samples : boundaries(samples, times.referenceMs - rangeMs, times.referenceMs, form);
+    const shaped =
+      form === 'plain' ? samples : boundaries(samples, times.referenceMs - rangeMs, times.referenceMs, form);
     if (shaped !== null) series.push(shaped);
     context.poll();
   }
@@ -175,7 +183,8 @@ function boundaries(
   const inside: number[] = [];
   for (let i = 0; i <= last; i++) if (times[i]! > startMs && times[i]! < endMs) inside.push(i);
   const lastInRange = times.findLastIndex((t) => t <= endMs);
-  if (form === 'anchored' ? lastInRange < 0 || times[lastInRange]! <= startMs : times[last]! <= startMs) return null;
+  if (form === 'anchored' ? lastInRange < 0 || times[lastInRange]! <= startMs : times[last]! <= startMs)
+    return null;
   if (form === 'smoothed' && times[0]! > endMs) return null;
   const at = (t: number): number => {
     const before = times.findLastIndex((x) => x <= t);
@@ -191,4 +200,3 @@ function boundaries(
     values: Float64Array.from([at(startMs), ...inside.map((i) => values[i]!), at(endMs)]),
   };
 }
-

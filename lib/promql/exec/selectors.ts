@@ -62,7 +62,10 @@ export function sizeColumns(context: QueryContext, loaded: LoadedSet): void {
 export function checkCode(code: number): number {
   if (code >= 0) return code;
   assert(code !== QUERY_CODE.columnsTooSmall, 'columns were sized for the longest series');
-  throw new CorruptionError('chunk-corrupt', 'cannot decode a float chunk: its bits end before its samples do');
+  throw new CorruptionError(
+    'chunk-corrupt',
+    'cannot decode a float chunk: its bits end before its samples do',
+  );
 }
 
 /** Rows of an instant selector. */

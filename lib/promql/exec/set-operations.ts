@@ -1,5 +1,5 @@
 import type { VectorMatching } from '../parse/index.js';
-import { keyRule, keysOf, LabelBuilder, LabelIndex, findDuplicate } from './label-columns.js';
+import { findDuplicate, keyRule, keysOf, LabelBuilder, LabelIndex } from './label-columns.js';
 import { mergeEqual } from './names.js';
 import { type Block, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
 

@@ -38,7 +38,7 @@ function ldexp(x: number, k: number): number {
   return e > 1023 ? f * 2 * 2 ** (e - 1) : f * 2 ** e;
 }
 
-const LN2_HI = 6.93147180369123816490e-1;
+const LN2_HI = 6.9314718036912381649e-1;
 const LN2_LO = 1.90821492927058770002e-10;
 
 export function goLog(x: number): number {
@@ -60,8 +60,7 @@ export function goLog(x: number): number {
     s2 *
     (6.66666666666673513e-1 +
       s4 * (2.857142874366239149e-1 + s4 * (1.818357216161805012e-1 + s4 * 1.479819860511658591e-1)));
-  const t2 =
-    s4 * (3.999999999940941908e-1 + s4 * (2.222219843214978396e-1 + s4 * 1.531383769920937332e-1));
+  const t2 = s4 * (3.999999999940941908e-1 + s4 * (2.222219843214978396e-1 + s4 * 1.531383769920937332e-1));
   const r = t1 + t2;
   const hfsq = 0.5 * f * f;
   return ki * LN2_HI - (hfsq - (s * (hfsq + r) + ki * LN2_LO) - f);
@@ -86,13 +85,13 @@ export function goExp(x: number): number {
   if (Number.isNaN(x) || x === Infinity) return x;
   if (x === -Infinity) return 0;
   if (x > 7.09782712893383973096e2) return Infinity;
-  if (x < -7.45133219101941108420e2) return 0;
+  if (x < -7.4513321910194110842e2) return 0;
   const n = roundEven(x * Math.LOG2E);
   let r = x - n * 0.69314718055966295651160180568695068359375;
   r -= n * 0.28235290563031577122588448175013436025525412068e-12;
   r *= ONE_LOW;
   let p = 2.4801587301587301587e-5;
-  p = p * r + 1.9841269841269841270e-4;
+  p = p * r + 1.984126984126984127e-4;
   p = p * r + 1.3888888888888888889e-3;
   p = p * r + 8.3333333333333333333e-3;
   p = p * r + 4.1666666666666666667e-2;

@@ -68,6 +68,7 @@ function prefixed(text: string): Buffer {
 /** The hash of set i as a float. */
 export function xxhash64OfLabels(labels: LabelColumns, i: number, space: SymbolSpace): number {
   const parts: Buffer[] = [];
-  for (let p = labels.offsets[i]!; p < labels.offsets[i + 1]!; p++) parts.push(prefixed(space.text(labels.pairs[p]!)));
+  for (let p = labels.offsets[i]!; p < labels.offsets[i + 1]!; p++)
+    parts.push(prefixed(space.text(labels.pairs[p]!)));
   return Number(xxhash64(Buffer.concat(parts)));
 }

@@ -1,6 +1,6 @@
 import { assert } from '../../assert/index.js';
-import { RANGE_FUNCTION } from '../../kernel/index.js';
 import { VarveError } from '../../errors/index.js';
+import { RANGE_FUNCTION } from '../../kernel/index.js';
 import type { Matcher } from '../../matcher/index.js';
 import { goMax, goMin } from '../func/go-math.js';
 import type { Call, Expr } from '../parse/index.js';
@@ -69,7 +69,13 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
         return planner.interner.node({ kind: 'element', func, child, args: [], ...base });
       }
       const args = [planner.interner.node<ScalarNode>({ kind: 'time', ...base })];
-      return planner.interner.node({ kind: 'element', func, child: planner.vector(inner, scope), args, ...base });
+      return planner.interner.node({
+        kind: 'element',
+        func,
+        child: planner.vector(inner, scope),
+        args,
+        ...base,
+      });
     }
     case 'start_timestamp':
       return planner.empty(scope, pos);
@@ -241,7 +247,11 @@ export function planScalarCall(planner: Planner, call: Call, scope: Scope): Scal
     case 'range':
       return planner.number((settings.endMs - settings.startMs) / 1000, scope, call.pos);
     case 'step':
-      return planner.number(settings.startMs === settings.endMs ? 0 : settings.stepMs / 1000, scope, call.pos);
+      return planner.number(
+        settings.startMs === settings.endMs ? 0 : settings.stepMs / 1000,
+        scope,
+        call.pos,
+      );
     case 'min_of':
     case 'max_of': {
       const lhs = planner.scalar(argument(call, 0), scope);

@@ -8,12 +8,12 @@ import {
   type Call,
   type DurationExpr,
   type Expr,
+  isComparison,
   type MatrixSelector,
   type PositionRange,
   type Subquery,
   type TimeShift,
   type VectorSelector,
-  isComparison,
   valueTypeOf,
 } from '../parse/index.js';
 import { planCall, planScalarCall } from './calls.js';
@@ -107,7 +107,10 @@ export class Planner {
     assert(expr.kind === 'subquery', 'a matrix is a selector or a subquery');
     const times = this.times(expr, scope);
     const rangeMs = this.duration(expr.rangeMs, expr.rangeExpr);
-    return { kind: 'points', child: this.used(this.subqueryChild(expr, times, rangeMs, scope, scope.weight)) };
+    return {
+      kind: 'points',
+      child: this.used(this.subqueryChild(expr, times, rangeMs, scope, scope.weight)),
+    };
   }
 
   /** Plans an expression of type instant vector. */
@@ -173,9 +176,7 @@ export class Planner {
 
   /** Whether the expression is worth computing once instead of at every step. */
   private canPin(expr: Expr, scope: Scope): boolean {
-    return (
-      scope.grid.count > 1 && !scope.inParam && !isLiteral(expr) && this.invariance.isInvariant(expr)
-    );
+    return scope.grid.count > 1 && !scope.inParam && !isLiteral(expr) && this.invariance.isInvariant(expr);
   }
 
   private pinnedScope(scope: Scope): Scope {
@@ -245,7 +246,8 @@ export class Planner {
       kind: 'aggregate',
       op: expr.op,
       child,
-      param: param === null || param.kind === 'string' ? null : this.scalar(param, { ...inner, inParam: true }),
+      param:
+        param === null || param.kind === 'string' ? null : this.scalar(param, { ...inner, inParam: true }),
       label: param?.kind === 'string' ? param.value : '',
       grouping: expr.grouping,
       without: expr.without,
@@ -270,7 +272,11 @@ export class Planner {
     const offsetMs = this.duration(shift.offsetMs, shift.offsetExpr, true);
     const atMs =
       shift.atMs ??
-      (shift.atBound === 'start' ? this.settings.startMs : shift.atBound === 'end' ? this.settings.endMs : null);
+      (shift.atBound === 'start'
+        ? this.settings.startMs
+        : shift.atBound === 'end'
+          ? this.settings.endMs
+          : null);
     const sampleWeight = scope.weight;
     if (scope.inParam) {
       // Upstream does not prepare parameters: `@ start()` is as if absent, `@ t` is an offset from the first step.
@@ -330,17 +336,30 @@ export class Planner {
     const lookbackMs = this.settings.lookbackMs;
     const before = form === 'plain' ? rangeMs : rangeMs + lookbackMs;
     const after = form === 'smoothed' ? lookbackMs : 0;
-    return { select: this.select(selector, times, scope, before, after, rangeMs), times, rangeMs, lookbackMs, form };
+    return {
+      select: this.select(selector, times, scope, before, after, rangeMs),
+      times,
+      rangeMs,
+      lookbackMs,
+      form,
+    };
   }
 
   /** `info(child, matchers)`: the info series are selected by name now and joined by identity when `child` is known. */
-  info(child: VectorNode, matchers: readonly Matcher[], arg: Expr, scope: Scope, pos: PositionRange): VectorNode {
+  info(
+    child: VectorNode,
+    matchers: readonly Matcher[],
+    arg: Expr,
+    scope: Scope,
+    pos: PositionRange,
+  ): VectorNode {
     const times = this.infoTimes(arg, scope);
     const lookbackMs = this.settings.lookbackMs;
     const names = matchers.filter((matcher) => matcher.name === '__name__');
     const selected = [...matchers];
     if (names.length === 0) selected.push(createMatcher('=', '__name__', 'target_info'));
-    else if (names.every((matcher) => matcher.isNegative)) selected.push(createMatcher('=~', '__name__', '.+_info'));
+    else if (names.every((matcher) => matcher.isNegative))
+      selected.push(createMatcher('=~', '__name__', '.+_info'));
     const last = times.referenceMs + (scope.grid.count - 1) * times.referenceStepMs;
     const hints = {
       minTimeMs: times.referenceMs - lookbackMs + 1,
@@ -385,13 +404,7 @@ export class Planner {
   }
 
   /** The expression of a subquery on its own grid: absolute multiples of its step that cover all windows. */
-  subqueryChild(
-    expr: Subquery,
-    times: LeafTimes,
-    rangeMs: number,
-    scope: Scope,
-    weight: number,
-  ): VectorNode {
+  subqueryChild(expr: Subquery, times: LeafTimes, rangeMs: number, scope: Scope, weight: number): VectorNode {
     const stepMs = this.duration(expr.stepMs, expr.stepExpr) || this.settings.evaluationIntervalMs;
     const lower = times.referenceMs - rangeMs;
     const end = times.referenceMs + (scope.grid.count - 1) * times.referenceStepMs;

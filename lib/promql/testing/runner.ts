@@ -1,9 +1,9 @@
 import { messageOf } from '../../errors/index.js';
-import { labelsFromObject, type LabelSet } from '../../labels/index.js';
+import { type LabelSet, labelsFromObject } from '../../labels/index.js';
 import type { EngineOptions, QueryEngine, QueryResult } from '../exec/index.js';
 import { createQueryEngine } from '../exec/index.js';
 import { MemoryQueryable } from './memory-queryable.js';
-import { type Command, type Expectation, parseScript, type Point, type SeriesLine } from './script.js';
+import { type Command, type Expectation, type Point, parseScript, type SeriesLine } from './script.js';
 
 /** Runs PromQL test scripts against the engine over series in memory. */
 
@@ -131,12 +131,14 @@ export class ScriptRunner {
     const expected = new Map<string, number>();
     if (instant.value.type === 'scalar') expected.set('[]', instant.value.value);
     if (instant.value.type === 'vector') {
-      for (const series of instant.value.series) expected.set(JSON.stringify(series.labels), series.values[0]!);
+      for (const series of instant.value.series)
+        expected.set(JSON.stringify(series.labels), series.values[0]!);
     }
     if (middle.size !== expected.size) return `as a range query ${middle.size} series, not ${expected.size}`;
     for (const [key, value] of expected) {
       const other = middle.get(key);
-      if (other === undefined || !this.almost(value, other)) return `as a range query ${key} is ${other}, not ${value}`;
+      if (other === undefined || !this.almost(value, other))
+        return `as a range query ${key} is ${other}, not ${value}`;
     }
     return '';
   }
@@ -160,7 +162,10 @@ export class ScriptRunner {
         if (expect.scalar !== null && this.almost(expect.scalar, value.value)) return '';
         return `scalar ${value.value}, expected ${expect.scalar}`;
       case 'vector': {
-        const rows = value.series.map((series) => ({ labels: series.labels, at: new Map([[0, series.values[0]!]]) }));
+        const rows = value.series.map((series) => ({
+          labels: series.labels,
+          at: new Map([[0, series.values[0]!]]),
+        }));
         return this.compareRows(expect, rows);
       }
       case 'matrix': {
@@ -189,7 +194,10 @@ export class ScriptRunner {
     }
   }
 
-  private compareRows(expect: Expectation, rows: readonly { labels: LabelSet; at: Map<number, number> }[]): string {
+  private compareRows(
+    expect: Expectation,
+    rows: readonly { labels: LabelSet; at: Map<number, number> }[],
+  ): string {
     const got = new Map(rows.map((row) => [JSON.stringify(row.labels), row]));
     if (got.size !== expect.series.length) {
       return `${got.size} series, expected ${expect.series.length}: ${[...got.keys()].slice(0, 5).join(' ')}`;
@@ -198,14 +206,16 @@ export class ScriptRunner {
       const key = JSON.stringify(line.labels);
       const row = got.get(key);
       if (row === undefined) return `no series ${key}; got ${[...got.keys()].slice(0, 5).join(' ')}`;
-      if (expect.ordered && JSON.stringify(rows[position]!.labels) !== key) return `series ${key} out of order`;
+      if (expect.ordered && JSON.stringify(rows[position]!.labels) !== key)
+        return `series ${key} out of order`;
       let points = 0;
       for (const [k, point] of line.points.entries()) {
         if (point.kind !== 'float') continue;
         points++;
         const value = row.at.get(k);
         if (value === undefined) return `${key} has no value at step ${k}`;
-        if (!this.almost(point.value, value)) return `${key} is ${value} at step ${k}, expected ${point.value}`;
+        if (!this.almost(point.value, value))
+          return `${key} is ${value} at step ${k}, expected ${point.value}`;
       }
       if (points !== row.at.size) return `${key} has ${row.at.size} points, expected ${points}`;
     }
@@ -246,7 +256,8 @@ function compareNotes(
   for (const note of notes) {
     if (!expected.some((text) => fits(note, text))) return `${what} ${note}`;
   }
-  for (const text of expected) if (!notes.some((note) => fits(note, text))) return `no ${what} ${text}; got ${notes[0]}`;
+  for (const text of expected)
+    if (!notes.some((note) => fits(note, text))) return `no ${what} ${text}; got ${notes[0]}`;
   return '';
 }
 

@@ -1,4 +1,4 @@
-import { type Label, type LabelSet, compareUtf8 } from '../../labels/index.js';
+import { compareUtf8, type Label, type LabelSet } from '../../labels/index.js';
 
 /** Parses the script language of PromQL tests: commands of `load`, `clear` and `eval`, one per block of lines. */
 
@@ -106,7 +106,9 @@ export function parseScript(text: string): Command[] {
 
 function parseEval(line: string, number: number, block: readonly string[]): Command {
   const match =
-    /^(eval\S*)\s+(?:instant\s+at\s+(\S+)|range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+))\s+(.*)$/.exec(line);
+    /^(eval\S*)\s+(?:instant\s+at\s+(\S+)|range\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+))\s+(.*)$/.exec(
+      line,
+    );
   if (match === null) throw new Error(`line ${number}: cannot read ${line}`);
   const [, word = '', at, from = '0', to = '0', step = '0', query = ''] = match;
   const isInstant = at !== undefined;
@@ -189,7 +191,15 @@ function readDirective(word: string, rest: string, expect: Expectation): void {
   }
 }
 
-const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r', a: '\x07', b: '\b', f: '\f', v: '\v' };
+const ESCAPES: Readonly<Record<string, string>> = {
+  n: '\n',
+  t: '\t',
+  r: '\r',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+};
 
 /** The text of a quoted string; raw bytes that are no UTF-8 become the replacement character. */
 export function unquote(quoted: string): string {

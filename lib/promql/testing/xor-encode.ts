@@ -64,7 +64,7 @@ export function encodeXorChunk(
     const nextHi = bits[2 * i + 1]!;
     if (i === from) {
       const t = BigInt(time);
-      out.uvarint(t < 0n ? ((-t) << 1n) - 1n : t << 1n);
+      out.uvarint(t < 0n ? (-t << 1n) - 1n : t << 1n);
       out.write(nextHi, 32);
       out.write(nextLo, 32);
     } else {
