@@ -1,4 +1,3 @@
-import { xxhash64OfLabels } from '../func/label-hash.js';
 import { formatG } from '../func/number-format.js';
 import { xxhash64 } from '../func/xxhash64.js';
 import type { AggregateNode } from '../plan/index.js';
