@@ -1,5 +1,11 @@
 import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
-import { exprToJson, type ParserOptions, parseExpr, parseMetricSelector, prettyExpr } from '../promql/parse/index.js';
+import {
+  exprToJson,
+  type ParserOptions,
+  parseExpr,
+  parseMetricSelector,
+  prettyExpr,
+} from '../promql/parse/index.js';
 import type { Language } from './executor.js';
 
 /** The one place where the querier takes hold of the query language. */
