@@ -1,1 +1,2 @@
+export { createMatcher } from './create.js';
 export type { Matcher, MatchType } from './matcher.js';

@@ -1,0 +1,1 @@
+export { type CompiledRegexp, compileRegexp } from './compile.js';
