@@ -20,6 +20,10 @@ export interface EngineOptions {
   readonly samplesMax: number;
   readonly memoryBytesMax: number;
   readonly parser: ParserOptions;
+  /** Feature `promql-delayed-name-removal`: names are dropped at the end of the query. Default false. */
+  readonly delayedNameRemoval?: boolean;
+  /** Feature `type-and-unit-labels`: counters are told by their `__type__` label. Default false. */
+  readonly typeAndUnitLabels?: boolean;
 }
 
 /**

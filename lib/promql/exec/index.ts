@@ -1,1 +1,2 @@
 export type * from './engine.js';
+export { createQueryEngine } from './query-engine.js';

@@ -1,0 +1,117 @@
+import { AGGREGATION } from '../../kernel/index.js';
+import type { AggregateNode } from '../plan/index.js';
+import type { QueryContext } from './context.js';
+import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
+import { MaterialRows, type RowSource } from './source.js';
+
+/** Groups of an aggregation: a number per input series and the labels of each group. */
+export interface Grouping {
+  readonly numbers: Uint32Array;
+  readonly labels: LabelColumns;
+  readonly dropMarks: Uint8Array | null;
+}
+
+export function groupSeries(context: QueryContext, child: RowSource, node: AggregateNode): Grouping {
+  const index = new LabelIndex();
+  const rule = keyRule(context.space, node.grouping, !node.without);
+  const numbers = keysOf(child.labels, rule, index);
+  let dropMarks: Uint8Array | null = null;
+  if (child.dropMarks !== null) {
+    dropMarks = new Uint8Array(index.count);
+    for (let i = 0; i < numbers.length; i++) if (child.dropMarks[i] === 1) dropMarks[numbers[i]!] = 1;
+  }
+  return { numbers, labels: index.columns, dropMarks };
+}
+
+/** True for operators that accumulate in place. */
+export function isAccumulating(op: string): op is keyof typeof AGGREGATION {
+  return Object.hasOwn(AGGREGATION, op);
+}
+
+/**
+ * sum, avg, count, min, max, group, stddev, stdvar: each block of the input is added to the state rows of its groups and
+ * then forgotten.
+ */
+export function accumulate(child: RowSource, node: AggregateNode): RowSource {
+  const { context, steps, seriesCount } = child;
+  const { kernel } = context;
+  const op = AGGREGATION[node.op as keyof typeof AGGREGATION];
+  const heldBefore = context.held;
+  const { numbers, labels, dropMarks } = groupSeries(context, child, node);
+  const total = labels.count * steps;
+  const part1 = kernel.reserve(total * 8);
+  const needsTwo = op === AGGREGATION.sum || op === AGGREGATION.avg || op >= AGGREGATION.stddev;
+  const needsThree = op === AGGREGATION.avg || op >= AGGREGATION.stddev;
+  const part2 = needsTwo ? kernel.reserve(total * 8) : 0;
+  const part3 = needsThree ? kernel.reserve(total * 8) : 0;
+  const flags = kernel.reserveZeroed(total);
+  const rowsPerBlock = context.blockRows(steps);
+  const groups = kernel.reserve(rowsPerBlock * 4);
+  /** First series that had a value in a group; order of an instant result. */
+  const firsts = steps === 1 ? new Int32Array(labels.count).fill(-1) : null;
+  for (let from = 0; from < seriesCount; from += rowsPerBlock) {
+    const to = Math.min(seriesCount, from + rowsPerBlock);
+    const block = child.read(from, to);
+    kernel.u32.set(numbers.subarray(from, to), groups / 4);
+    kernel.functions.queryAggregateBlock(
+      op,
+      to - from,
+      block.rows,
+      block.present,
+      groups,
+      part1,
+      part2,
+      part3,
+      flags,
+    );
+    if (firsts !== null) noteFirsts(firsts, numbers, kernel.u8, block.present, from, to);
+    context.poll();
+  }
+  kernel.functions.queryAggregateFinish(op, total, part1, part2, part3, flags);
+  context.settle(heldBefore);
+  context.hold(kernel.functions.queryCountPresent(flags, total));
+  const rows = new MaterialRows(context, labels, steps, dropMarks, { rows: part1, present: flags });
+  return firsts === null ? rows : inFirstOrder(rows, firsts);
+}
+
+function noteFirsts(
+  firsts: Int32Array,
+  numbers: Uint32Array,
+  u8: Uint8Array,
+  present: number,
+  from: number,
+  to: number,
+): void {
+  for (let i = from; i < to; i++) {
+    const number = numbers[i]!;
+    if (firsts[number]! < 0 && u8[present + i - from] !== 0) firsts[number] = i;
+  }
+}
+
+/** Reorders the single-step rows of groups by their first member; groups without a member go. */
+export function inFirstOrder(rows: MaterialRows, firsts: Int32Array): RowSource {
+  let isOrdered = true;
+  for (let g = 0; g < firsts.length; g++) {
+    if (firsts[g]! < 0 || (g > 0 && firsts[g]! < firsts[g - 1]!)) isOrdered = false;
+  }
+  if (isOrdered) return rows;
+  const order = Array.from(firsts.keys())
+    .filter((g) => firsts[g]! >= 0)
+    .sort((a, b) => firsts[a]! - firsts[b]!);
+  const { context, labels } = rows;
+  const builder = new LabelBuilder(order.length);
+  const block = {
+    rows: context.kernel.reserve(order.length * 8),
+    present: context.kernel.reserve(order.length),
+  };
+  const { f64, u8 } = context.kernel;
+  const marks = rows.dropMarks === null ? null : new Uint8Array(order.length);
+  order.forEach((g, i) => {
+    builder.copy(labels, g);
+    const read = rows.read(g, g + 1);
+    f64[block.rows / 8 + i] = f64[read.rows / 8]!;
+    u8[block.present + i] = u8[read.present]!;
+    if (marks !== null) marks[i] = rows.dropMarks![g]!;
+  });
+  return new MaterialRows(context, builder.columns, 1, marks, block);
+}

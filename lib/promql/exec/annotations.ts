@@ -1,0 +1,52 @@
+import type { PositionRange } from '../parse/index.js';
+
+interface Entry {
+  text: string;
+  pos: PositionRange | null;
+}
+
+/**
+ * Warnings and infos of one query. Equal texts are kept once, with the position of the last; the texts get Prometheus'
+ * prefix and ` (line:column)` when listed.
+ */
+export class Annotations {
+  private readonly warnings = new Map<string, Entry>();
+  private readonly infos = new Map<string, Entry>();
+  private readonly query: Buffer;
+
+  constructor(query: string) {
+    this.query = Buffer.from(query);
+  }
+
+  warn(text: string, pos: PositionRange): void {
+    this.warnings.set(text, { text: `PromQL warning: ${text}`, pos });
+  }
+
+  info(text: string, pos: PositionRange): void {
+    this.infos.set(text, { text: `PromQL info: ${text}`, pos });
+  }
+
+  /** A note that is not about an expression, such as one from storage. */
+  note(text: string): void {
+    this.warnings.set(text, { text, pos: null });
+  }
+
+  listWarnings(): string[] {
+    return [...this.warnings.values()].map((entry) => this.format(entry));
+  }
+
+  listInfos(): string[] {
+    return [...this.infos.values()].map((entry) => this.format(entry));
+  }
+
+  private format(entry: Entry): string {
+    if (entry.pos === null || this.query.length === 0) return entry.text;
+    let line = 1;
+    let lineBegin = 0;
+    for (let i = this.query.indexOf(10); i >= 0 && i < entry.pos.start; i = this.query.indexOf(10, i + 1)) {
+      line++;
+      lineBegin = i + 1;
+    }
+    return `${entry.text} (${line}:${entry.pos.start - lineBegin + 1})`;
+  }
+}

@@ -1,0 +1,155 @@
+import { VarveError } from '../../errors/index.js';
+import type { QueryKernel } from '../../kernel/index.js';
+import type { SeriesSet } from '../../storage/index.js';
+import type { Grid, SelectSpec } from '../plan/index.js';
+import type { Annotations } from './annotations.js';
+import type { LabelColumns } from './label-columns.js';
+import type { SymbolSpace } from './symbol-space.js';
+
+/** A series set whose labels are in the query's symbol space and whose chunk table lies in kernel memory. */
+export interface LoadedSet {
+  readonly spec: SelectSpec;
+  readonly set: SeriesSet;
+  readonly labels: LabelColumns;
+  readonly chunkOffsets: number;
+  readonly chunkAddresses: number;
+  readonly chunkLengths: number;
+  readonly chunkMinTimes: number;
+  readonly chunkMaxTimes: number;
+}
+
+/** What the engine may switch on beyond plain PromQL. */
+export interface Features {
+  readonly delayedNameRemoval: boolean;
+  readonly typeAndUnitLabels: boolean;
+}
+
+export interface QueryLimits {
+  readonly samplesMax: number;
+  readonly isCancelled: () => boolean;
+  /** Monotonic clock, ms. */
+  readonly deadlineMs: number;
+}
+
+// Elements of a block of rows. Small enough to stay in the cache from the leaf to the aggregation, large enough to make
+// calls into the kernel rare.
+const BLOCK_ELEMENTS = 8192;
+const POLL_INTERVAL_MS = 2;
+
+/** Everything one running query shares: memory, symbols, notes, limits and counters. */
+export class QueryContext {
+  readonly kernel: QueryKernel;
+  readonly space: SymbolSpace;
+  readonly annotations: Annotations;
+  readonly features: Features;
+  readonly sets: LoadedSet[] = [];
+  totalSamples = 0;
+  peakSamples = 0;
+  private readonly limits: QueryLimits;
+  private heldSamples = 0;
+  private lastPollMs = 0;
+  private columnSamples = 0;
+  private windowSteps = 0;
+  /** Address of the f64 work area beside the columns. */
+  workAddress = 0;
+  private windowAddress = 0;
+
+  constructor(
+    kernel: QueryKernel,
+    space: SymbolSpace,
+    annotations: Annotations,
+    features: Features,
+    limits: QueryLimits,
+  ) {
+    this.kernel = kernel;
+    this.space = space;
+    this.annotations = annotations;
+    this.features = features;
+    this.limits = limits;
+  }
+
+  /** Rows per block for rows of this many steps. */
+  blockRows(steps: number): number {
+    return Math.max(1, Math.floor(BLOCK_ELEMENTS / Math.max(1, steps)));
+  }
+
+  /** Gives the kernel columns for at least this many samples per series. */
+  ensureColumns(samples: number): void {
+    if (samples <= this.columnSamples) return;
+    const capacity = Math.max(1024, samples + (samples >>> 2));
+    this.columnSamples = 0;
+    const address = this.kernel.reserve(capacity * 36);
+    this.workAddress = this.kernel.reserve(capacity * 8);
+    this.kernel.functions.queryColumns(address, capacity);
+    this.columnSamples = capacity;
+  }
+
+  /** Sets the kernel's steps: reference of step k is `referenceMs + k * stepMs`. */
+  setSteps(referenceMs: number, stepMs: number, steps: number): void {
+    if (steps > this.windowSteps) {
+      this.windowAddress = this.kernel.reserve(steps * 8);
+      this.windowSteps = steps;
+    }
+    this.kernel.functions.querySteps(this.windowAddress, referenceMs, stepMs, steps);
+  }
+
+  /**
+   * Counts samples that the query holds from now on.
+   * @throws VarveError limit `query-samples-limit`
+   */
+  hold(samples: number): void {
+    this.heldSamples += samples;
+    if (this.heldSamples > this.peakSamples) this.peakSamples = this.heldSamples;
+    if (this.heldSamples > this.limits.samplesMax) {
+      throw new VarveError(
+        'limit',
+        'query-samples-limit',
+        'query processing would load too many samples into memory in query execution',
+        { details: { samplesMax: this.limits.samplesMax } },
+      );
+    }
+  }
+
+  get held(): number {
+    return this.heldSamples;
+  }
+
+  /** Back to an earlier number of held samples: an operator let its input go. */
+  settle(samples: number): void {
+    this.heldSamples = samples;
+  }
+
+  /**
+   * To be called between pieces of work; looks at the clock and the cancellation flag.
+   * @throws VarveError timeout `query-timeout`, cancelled `query-cancelled`
+   */
+  poll(): void {
+    const now = performance.now();
+    if (now - this.lastPollMs < POLL_INTERVAL_MS) return;
+    this.lastPollMs = now;
+    if (this.limits.isCancelled()) {
+      throw new VarveError('cancelled', 'query-cancelled', 'query was canceled in expression evaluation');
+    }
+    if (now > this.limits.deadlineMs) {
+      throw new VarveError('timeout', 'query-timeout', 'query timed out in expression evaluation');
+    }
+  }
+}
+
+/** An execution error, as Prometheus words it. */
+export function executionError(text: string): VarveError {
+  return new VarveError('client', 'promql-execution', text);
+}
+
+export function sameLabelsetError(): VarveError {
+  return executionError('vector cannot contain metrics with the same labelset');
+}
+
+export function nativeHistogramError(): VarveError {
+  return executionError('native histograms are not supported yet: the selector matches histogram samples');
+}
+
+/** Evaluation time of step k. */
+export function timeOf(grid: Grid, k: number): number {
+  return grid.startMs + k * grid.stepMs;
+}

@@ -1,0 +1,333 @@
+import { assertNever } from '../../assert/index.js';
+import { formatF6, formatG } from '../func/number-format.js';
+import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
+import { isComparison } from '../parse/index.js';
+import type { ScalarNode, VectorNode } from '../plan/index.js';
+import { accumulate, isAccumulating } from './aggregate.js';
+import { binaryRows } from './binary.js';
+import { histogramFractionRows, histogramQuantileRows } from './classic.js';
+import { executionError, type QueryContext, timeOf } from './context.js';
+import { CounterHintRows } from './counter-hints.js';
+import { ElementRows, elementFunction } from './elements.js';
+import { infoRows } from './info.js';
+import { EMPTY_SET, LabelBuilder, NO_LABELS } from './label-columns.js';
+import { labelJoinRows, labelReplaceRows } from './label-functions.js';
+import { dropNames } from './names.js';
+import { countValues, quantileOfSeries } from './quantile.js';
+import { limitRatio, rankSeries } from './rank.js';
+import { ScalarOpRows } from './scalar-op.js';
+import { InstantSelectorRows, RangeCallRows, SubqueryCallRows } from './selectors.js';
+import { setOperationRows } from './set-operations.js';
+import { sortRows } from './sorting.js';
+import { type Block, EmptyRows, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
+
+/** Turns plan nodes into rows. Nodes with several parents are computed once and kept. */
+export class Evaluator {
+  private readonly context: QueryContext;
+  private readonly sources = new Map<VectorNode, RowSource>();
+  private readonly scalars = new Map<ScalarNode, Float64Array>();
+
+  constructor(context: QueryContext) {
+    this.context = context;
+  }
+
+  /** The values of a scalar expression, one per step. */
+  scalar(node: ScalarNode): Float64Array {
+    const known = this.scalars.get(node);
+    if (known !== undefined) return known;
+    const values = this.computeScalar(node);
+    this.scalars.set(node, values);
+    return values;
+  }
+
+  private computeScalar(node: ScalarNode): Float64Array {
+    const { count } = node.grid;
+    switch (node.kind) {
+      case 'number':
+        return new Float64Array(count).fill(node.value);
+      case 'time':
+        return Float64Array.from({ length: count }, (_, k) => timeOf(node.grid, k) / 1000);
+      case 'scalarNegate':
+        return this.scalar(node.child).map((x) => -x);
+      case 'scalarPinned':
+        return new Float64Array(count).fill(this.scalar(node.child)[0]!);
+      case 'scalarOf':
+        return this.scalarOf(this.rows(node.child));
+      case 'scalarBinary': {
+        const rhs = this.scalar(node.rhs);
+        const { op } = node;
+        const compares = op !== 'min_of' && op !== 'max_of' && isComparison(op);
+        return this.scalar(node.lhs).map((x, k) =>
+          compares ? Number(compareScalars(op, x, rhs[k]!)) : scalarArithmetic(op, x, rhs[k]!),
+        );
+      }
+      default:
+        return assertNever(node);
+    }
+  }
+
+  /** scalar(): the value of the only element of each step, else NaN. */
+  private scalarOf(source: RowSource): Float64Array {
+    const { steps } = source;
+    const values = new Float64Array(steps).fill(NaN);
+    const counts = new Uint8Array(steps);
+    this.forEachBlock(source, (block, from, to) => {
+      const { f64, u8 } = this.context.kernel;
+      for (let i = 0; i < to - from; i++) {
+        for (let k = 0; k < steps; k++) {
+          const at = i * steps + k;
+          if (u8[block.present + at] === 0) continue;
+          values[k] = counts[k] === 0 ? f64[block.rows / 8 + at]! : NaN;
+          counts[k] = 1;
+        }
+      }
+    });
+    return values;
+  }
+
+  private forEachBlock(source: RowSource, visit: (block: Block, from: number, to: number) => void): void {
+    const rowsPerBlock = this.context.blockRows(source.steps);
+    for (let from = 0; from < source.seriesCount; from += rowsPerBlock) {
+      const to = Math.min(source.seriesCount, from + rowsPerBlock);
+      visit(source.read(from, to), from, to);
+      this.context.poll();
+    }
+  }
+
+  /** The rows of an instant vector expression. */
+  rows(node: VectorNode): RowSource {
+    const known = this.sources.get(node);
+    if (known !== undefined) return known;
+    const source = this.open(node);
+    if (node.uses < 2) return source;
+    const kept = materialise(source);
+    this.sources.set(node, kept);
+    return kept;
+  }
+
+  private open(node: VectorNode): RowSource {
+    const { context } = this;
+    const { count } = node.grid;
+    switch (node.kind) {
+      case 'empty':
+        return this.empty(count);
+      case 'instantSelector':
+        return new InstantSelectorRows(context, node);
+      case 'rangeCall':
+      case 'subqueryCall':
+        return this.rangeRows(node);
+      case 'pinned':
+        return new PinnedRows(this.rows(node.child), count);
+      case 'fromScalar':
+        return this.single(this.scalar(node.scalar));
+      case 'date': {
+        const seconds = Float64Array.from({ length: count }, (_, k) => timeOf(node.grid, k) / 1000);
+        elementFunction(node.func, [])!(seconds, 0, count, count);
+        return this.single(seconds);
+      }
+      case 'element':
+        return this.elementRows(node);
+      case 'negate': {
+        const negated = new ElementRows(this.rows(node.child), (values, from, to) => {
+          for (let i = from; i < to; i++) values[i] = -values[i]!;
+        });
+        return dropNames(negated);
+      }
+      case 'scalarOp':
+        return this.scalarOpRows(node);
+      case 'binary':
+        return binaryRows(node, this.rows(node.lhs), this.rows(node.rhs));
+      case 'setOperation':
+        return setOperationRows(node.op, node.matching, this.rows(node.lhs), this.rows(node.rhs));
+      case 'aggregate':
+        return this.aggregateRows(node);
+      case 'histogramQuantile': {
+        const quantiles = node.quantiles.map((quantile) => this.scalar(quantile));
+        return histogramQuantileRows(node, this.rows(node.child), quantiles);
+      }
+      case 'histogramFraction':
+        return histogramFractionRows(
+          node,
+          this.rows(node.child),
+          this.scalar(node.lower),
+          this.scalar(node.upper),
+        );
+      case 'labelReplace':
+        return labelReplaceRows(node, this.rows(node.child));
+      case 'labelJoin':
+        return labelJoinRows(node, this.rows(node.child));
+      case 'absent':
+        return this.absentRows(node);
+      case 'sort':
+        return count === 1
+          ? sortRows(this.rows(node.child), node.descending, node.labels)
+          : this.rows(node.child);
+      case 'info':
+        return infoRows(context, node, this.rows(node.child));
+      default:
+        return assertNever(node);
+    }
+  }
+
+  private empty(steps: number): RowSource {
+    return new EmptyRows(this.context, NO_LABELS, steps, null);
+  }
+
+  /** One series without labels that has a value at every step. */
+  private single(values: Float64Array): RowSource {
+    const { context } = this;
+    const block = reserveBlock(context, 1, values.length);
+    context.kernel.f64.set(values, block.rows / 8);
+    context.kernel.u8.fill(1, block.present, block.present + values.length);
+    return new MaterialRows(context, EMPTY_SET, values.length, null, block);
+  }
+
+  private rangeRows(node: Extract<VectorNode, { kind: 'rangeCall' | 'subqueryCall' }>): RowSource {
+    const { context } = this;
+    const args = node.args.map((arg) => this.scalar(arg));
+    if (node.func === 'double_exponential_smoothing') checkFactors(args);
+    if (node.func === 'quantile_over_time') this.warnQuantiles(node, args[0]!);
+    let rows: RowSource;
+    let childMarks: Uint8Array | null = null;
+    if (node.kind === 'rangeCall') rows = new RangeCallRows(context, node, args);
+    else {
+      const child = this.rows(node.child);
+      childMarks = child.dropMarks;
+      rows = new SubqueryCallRows(context, node, child, args, childMarks);
+    }
+    if (node.func === 'rate' || node.func === 'increase') rows = new CounterHintRows(rows, node.pos);
+    if (node.func === 'last_over_time' || node.func === 'first_over_time') return rows;
+    return dropNames(rows, true);
+  }
+
+  private warnQuantiles(node: VectorNode, quantiles: Float64Array): void {
+    for (const q of quantiles) {
+      if (q >= 0 && q <= 1) continue;
+      this.context.annotations.warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, node.pos);
+    }
+  }
+
+  private elementRows(node: Extract<VectorNode, { kind: 'element' }>): RowSource {
+    const args = node.args.map((arg) => this.scalar(arg));
+    const apply = elementFunction(node.func, args);
+    const child = this.rows(node.child);
+    if (apply === null) return this.empty(node.grid.count);
+    const rows = dropNames(new ElementRows(child, apply));
+    if (node.func !== 'clamp') return rows;
+    const mask = args[0]!.map((lower, k) => (args[1]![k]! < lower ? 0 : 1));
+    return mask.includes(0) ? new StepMaskRows(rows, mask) : rows;
+  }
+
+  private scalarOpRows(node: Extract<VectorNode, { kind: 'scalarOp' }>): RowSource {
+    const child = this.rows(node.child);
+    if (node.op === '</' || node.op === '>/') {
+      if (child.seriesCount > 0) {
+        const text = `incompatible sample types encountered for binary operator "${node.op}": float ${node.op} float`;
+        this.context.annotations.info(text, node.pos);
+      }
+      return this.empty(node.grid.count);
+    }
+    const rows = new ScalarOpRows(node, child, this.scalar(node.scalar));
+    return isComparison(node.op) && !node.returnBool ? rows : dropNames(rows);
+  }
+
+  private aggregateRows(node: Extract<VectorNode, { kind: 'aggregate' }>): RowSource {
+    const child = this.rows(node.child);
+    if (isAccumulating(node.op)) return accumulate(child, node);
+    if (node.op === 'count_values') return countValues(child, node);
+    const parameter = node.param === null ? new Float64Array(child.steps) : this.scalar(node.param);
+    if (node.op === 'quantile') return quantileOfSeries(child, node, parameter);
+    const ranked =
+      node.op === 'limit_ratio' ? limitRatio(child, node, parameter) : rankSeries(child, node, parameter);
+    return ranked ?? this.empty(node.grid.count);
+  }
+
+  /** absent and absent_over_time: 1 at the steps where no series has a value. */
+  private absentRows(node: Extract<VectorNode, { kind: 'absent' }>): RowSource {
+    const { context } = this;
+    const child = this.rows(node.child);
+    const steps = node.grid.count;
+    const seen = new Uint8Array(steps);
+    this.forEachBlock(child, (block, from, to) => {
+      const { u8 } = context.kernel;
+      for (let i = 0; i < to - from; i++) {
+        const present = block.present + i * steps;
+        for (let k = 0; k < steps; k++) if (u8[present + k] !== 0) seen[k] = 1;
+      }
+    });
+    const builder = new LabelBuilder(1);
+    for (const [name, value] of node.labels) {
+      builder.push(context.space.intern(name), context.space.intern(value));
+    }
+    builder.endUnsorted(context.space);
+    const block = reserveBlock(context, 1, steps);
+    const { f64, u8 } = context.kernel;
+    for (let k = 0; k < steps; k++) {
+      f64[block.rows / 8 + k] = 1;
+      u8[block.present + k] = seen[k] === 1 ? 0 : 1;
+    }
+    return new MaterialRows(context, builder.columns, steps, null, block);
+  }
+}
+
+function checkFactors(args: readonly Float64Array[]): void {
+  const names = ['smoothing', 'trend'];
+  const symbols = ['sf', 'tf'];
+  args.forEach((row, i) => {
+    for (const factor of row) {
+      if (factor > 0 && factor < 1) continue;
+      throw executionError(
+        `invalid ${names[i]} factor. Expected: 0 < ${symbols[i]} < 1, got: ${formatF6(factor)}`,
+      );
+    }
+  });
+}
+
+/** A one-step evaluation repeated over all steps. */
+class PinnedRows extends RowSource {
+  readonly isScratch = true;
+  private readonly child: RowSource;
+  private readonly block: Block;
+
+  constructor(child: RowSource, steps: number) {
+    super(child.context, child.labels, steps, child.dropMarks);
+    // Its blocks are larger than ours: read them from memory, at any position.
+    this.child = materialise(child);
+    const rows = Math.min(child.context.blockRows(steps), child.seriesCount);
+    this.block = reserveBlock(child.context, rows, steps);
+  }
+
+  read(from: number, to: number): Block {
+    const { block, steps } = this;
+    const read = this.child.read(from, to);
+    const { f64, u8 } = this.context.kernel;
+    for (let i = 0; i < to - from; i++) {
+      const at = block.rows / 8 + i * steps;
+      f64.fill(f64[read.rows / 8 + i]!, at, at + steps);
+      const present = block.present + i * steps;
+      u8.fill(u8[read.present + i]!, present, present + steps);
+    }
+    return block;
+  }
+}
+
+/** Rows without the steps where the mask is 0. */
+class StepMaskRows extends RowSource {
+  readonly isScratch = true;
+  private readonly child: RowSource;
+  private readonly mask: Float64Array;
+
+  constructor(child: RowSource, mask: Float64Array) {
+    super(child.context, child.labels, child.steps, child.dropMarks);
+    this.child = child;
+    this.mask = mask;
+  }
+
+  read(from: number, to: number): Block {
+    const block = this.child.read(from, to);
+    const { u8 } = this.context.kernel;
+    const { steps, mask } = this;
+    for (let i = 0; i < (to - from) * steps; i++) if (mask[i % steps] === 0) u8[block.present + i] = 0;
+    return block;
+  }
+}

@@ -1,0 +1,137 @@
+import { VarveError } from '../../errors/index.js';
+import { QueryKernel } from '../../kernel/index.js';
+import type { Queryable, SeriesSet } from '../../storage/index.js';
+import { type Expr, parseExpr, typeWords, valueTypeOf } from '../parse/index.js';
+import { planQuery, type QueryPlan, type VectorNode } from '../plan/index.js';
+import { Annotations } from './annotations.js';
+import { QueryContext } from './context.js';
+import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
+import { Evaluator } from './evaluator.js';
+import { resultValue } from './result.js';
+import { loadSet } from './selectors.js';
+import { SymbolSpace } from './symbol-space.js';
+
+/** An engine with its own query kernel; one per thread. */
+export function createQueryEngine(options: EngineOptions): QueryEngine {
+  return new KernelQueryEngine(options);
+}
+
+class KernelQueryEngine implements QueryEngine {
+  private readonly options: EngineOptions;
+  private readonly kernel: QueryKernel;
+  private isBusy = false;
+
+  constructor(options: EngineOptions) {
+    this.options = options;
+    this.kernel = new QueryKernel(options.memoryBytesMax);
+  }
+
+  async execute(
+    request: QueryRequest,
+    queryable: Queryable,
+    isCancelled: () => boolean,
+    deadlineMs: number,
+  ): Promise<QueryResult> {
+    if (this.isBusy)
+      throw new VarveError('internal', 'query-engine-busy', 'this engine already runs a query');
+    this.isBusy = true;
+    try {
+      return await this.run(request, queryable, isCancelled, deadlineMs);
+    } finally {
+      this.kernel.reset();
+      this.isBusy = false;
+    }
+  }
+
+  private async run(
+    request: QueryRequest,
+    queryable: Queryable,
+    isCancelled: () => boolean,
+    deadlineMs: number,
+  ): Promise<QueryResult> {
+    const started = performance.now();
+    const { options, kernel } = this;
+    const isInstant = request.startMs === request.endMs && request.stepMs === 0;
+    const expr = parseExpr(request.query, options.parser);
+    if (!isInstant) checkRangeType(expr);
+    const plan = planQuery(expr, {
+      startMs: request.startMs,
+      endMs: request.endMs,
+      stepMs: request.stepMs,
+      lookbackMs: request.lookbackMs > 0 ? request.lookbackMs : options.lookbackMs,
+      evaluationIntervalMs: options.evaluationIntervalMs,
+    });
+    const features = {
+      delayedNameRemoval: options.delayedNameRemoval ?? false,
+      typeAndUnitLabels: options.typeAndUnitLabels ?? false,
+    };
+    const annotations = new Annotations(request.query);
+    const limits = { samplesMax: options.samplesMax, isCancelled, deadlineMs };
+    const context = new QueryContext(kernel, new SymbolSpace(), annotations, features, limits);
+    context.poll();
+    const sets = await selectAll(plan, queryable, kernel);
+    context.poll();
+    plan.selects.forEach((spec, i) => {
+      context.sets.push(loadSet(context, spec, sets[i]!));
+    });
+    const prepared = performance.now();
+
+    if (!isInstant) noteSorts(plan, context);
+    const evaluator = new Evaluator(context);
+    const { value, sortMs } = resultValue(context, evaluator, plan, { ...request, isInstant });
+    const finished = performance.now();
+    return {
+      value,
+      warnings: annotations.listWarnings(),
+      infos: annotations.listInfos(),
+      stats: {
+        totalQueryableSamples: context.totalSamples,
+        peakSamples: context.peakSamples,
+        evalTotalTime: (finished - started) / 1000,
+        queryPreparationTime: (prepared - started) / 1000,
+        innerEvalTime: (finished - prepared - sortMs) / 1000,
+        resultSortTime: sortMs / 1000,
+        execTotalTime: (finished - started) / 1000,
+      },
+    };
+  }
+}
+
+function checkRangeType(expr: Expr): void {
+  const type = valueTypeOf(expr);
+  if (type === 'scalar' || type === 'vector') return;
+  throw new VarveError(
+    'client',
+    'promql-parse',
+    `invalid expression type "${typeWords(type)}" for range query, must be Scalar or instant Vector`,
+  );
+}
+
+/** Runs all selects at once; waits for all of them even when one fails, because they write to the arena. */
+async function selectAll(plan: QueryPlan, queryable: Queryable, kernel: QueryKernel): Promise<SeriesSet[]> {
+  const settled = await Promise.allSettled(
+    plan.selects.map((spec) => queryable.select(spec.matchers, spec.hints, kernel)),
+  );
+  return settled.map((outcome) => {
+    if (outcome.status === 'fulfilled') return outcome.value;
+    throw outcome.reason;
+  });
+}
+
+/** Sorting has no effect on range queries; says so once per sort call. */
+function noteSorts(plan: QueryPlan, context: QueryContext): void {
+  if (plan.root.type !== 'vector') return;
+  const visit = (node: VectorNode): void => {
+    if (node.kind === 'sort') {
+      context.annotations.warn(
+        'sort is ineffective for range queries since results are always ordered by labels',
+        node.pos,
+      );
+    }
+    for (const field of ['child', 'lhs', 'rhs'] as const) {
+      const child = (node as Partial<Record<typeof field, VectorNode>>)[field];
+      if (child !== undefined) visit(child);
+    }
+  };
+  visit(plan.root.node);
+}

@@ -1,0 +1,278 @@
+import { formatG } from '../func/number-format.js';
+import { xxhash64 } from '../func/xxhash64.js';
+import type { AggregateNode } from '../plan/index.js';
+import { groupSeries } from './aggregate.js';
+import { executionError, type QueryContext } from './context.js';
+import { LabelBuilder, type LabelColumns } from './label-columns.js';
+import { MaterialRows, type RowSource, reserveBlock } from './source.js';
+import type { SymbolSpace } from './symbol-space.js';
+
+/** topk, bottomk, limitk and limit_ratio: aggregations that pass series through. */
+
+/** The largest float below 2^63. */
+const INT64_MAX_EXACT = 2 ** 63 - 1024;
+const INT64_MIN = -(2 ** 63);
+
+/** The k of each step; null when the whole result is empty. */
+function stepLimits(parameter: Float64Array): Float64Array | null {
+  let most = -Infinity;
+  let least = Infinity;
+  for (const value of parameter) {
+    if (Number.isNaN(value)) throw executionError('Parameter value is NaN');
+    if (value > most) most = value;
+    if (value < least) least = value;
+  }
+  if (most < 1) return null;
+  if (least <= INT64_MIN) throw executionError(`Scalar value ${formatG(least)} underflows int64`);
+  if (most >= INT64_MAX_EXACT) throw executionError(`Scalar value ${formatG(most)} overflows int64`);
+  return parameter.map(Math.trunc);
+}
+
+/**
+ * One heap per group and step over parallel arrays, as Go's container/heap keeps it, so that ties fall as upstream.
+ * The root is the worst element; NaN is worse than every number.
+ */
+class Heap {
+  readonly values: number[] = [];
+  readonly series: number[] = [];
+  private readonly isTop: boolean;
+
+  constructor(isTop: boolean) {
+    this.isTop = isTop;
+  }
+
+  less(i: number, j: number): boolean {
+    const a = this.values[i]!;
+    const b = this.values[j]!;
+    if (Number.isNaN(a)) return true;
+    return this.isTop ? a < b : a > b;
+  }
+
+  swap(i: number, j: number): void {
+    const value = this.values[i]!;
+    this.values[i] = this.values[j]!;
+    this.values[j] = value;
+    const series = this.series[i]!;
+    this.series[i] = this.series[j]!;
+    this.series[j] = series;
+  }
+
+  push(value: number, series: number): void {
+    this.values.push(value);
+    this.series.push(series);
+    let j = this.values.length - 1;
+    while (true) {
+      const parent = (j - 1) >> 1;
+      if (j === 0 || parent === j || !this.less(j, parent)) break;
+      this.swap(parent, j);
+      j = parent;
+    }
+  }
+
+  /** Whether a new value takes the root's place. */
+  beats(value: number): boolean {
+    const root = this.values[0]!;
+    if (this.isTop ? root < value : root > value) return true;
+    return Number.isNaN(root) && !Number.isNaN(value);
+  }
+
+  replaceRoot(value: number, series: number): void {
+    this.values[0] = value;
+    this.series[0] = series;
+    const n = this.values.length;
+    let i = 0;
+    while (true) {
+      const left = 2 * i + 1;
+      if (left >= n) break;
+      let j = left;
+      if (left + 1 < n && this.less(left + 1, left)) j = left + 1;
+      if (!this.less(j, i)) break;
+      this.swap(i, j);
+      i = j;
+    }
+  }
+
+  /** Series in output order: best first, NaN last. Insertion sort up to 12 elements, as Go does for short slices. */
+  sorted(): number[] {
+    const order = this.values.map((_, i) => i);
+    const before = (x: number, y: number): boolean => this.less(y, x);
+    if (order.length <= 12) {
+      for (let i = 1; i < order.length; i++) {
+        for (let j = i; j > 0 && before(order[j]!, order[j - 1]!); j--) {
+          const swapped = order[j]!;
+          order[j] = order[j - 1]!;
+          order[j - 1] = swapped;
+        }
+      }
+    } else {
+      order.sort((x, y) => {
+        const a = this.values[x]!;
+        const b = this.values[y]!;
+        if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+        return this.isTop ? b - a : a - b;
+      });
+    }
+    return order.map((i) => this.series[i]!);
+  }
+}
+
+/** topk and bottomk; also limitk, which takes the first k of each group. */
+export function rankSeries(child: RowSource, node: AggregateNode, parameter: Float64Array): RowSource | null {
+  const limits = stepLimits(parameter);
+  if (limits === null) return null;
+  const { context, steps, seriesCount } = child;
+  const heldBefore = context.held;
+  const { numbers, labels } = groupSeries(context, child, node);
+  const isLimit = node.op === 'limitk';
+  const heaps: (Heap | undefined)[] = new Array(labels.count * steps);
+  const rowsPerBlock = context.blockRows(steps);
+  const groupOrder: number[] = [];
+  const seenGroups = new Uint8Array(labels.count);
+  for (let from = 0; from < seriesCount; from += rowsPerBlock) {
+    const to = Math.min(seriesCount, from + rowsPerBlock);
+    const block = child.read(from, to);
+    const { f64, u8 } = context.kernel;
+    for (let i = from; i < to; i++) {
+      const number = numbers[i]!;
+      const heapBase = number * steps;
+      const row = block.rows / 8 + (i - from) * steps;
+      const present = block.present + (i - from) * steps;
+      for (let k = 0; k < steps; k++) {
+        if (u8[present + k] === 0) continue;
+        if (seenGroups[number] === 0) {
+          seenGroups[number] = 1;
+          groupOrder.push(number);
+        }
+        const limit = limits[k]!;
+        if (limit < 1) continue;
+        let heap = heaps[heapBase + k];
+        if (heap === undefined) {
+          heap = new Heap(node.op !== 'bottomk');
+          heaps[heapBase + k] = heap;
+        }
+        const value = f64[row + k]!;
+        if (heap.values.length < limit) heap.push(value, i);
+        else if (!isLimit && heap.beats(value)) heap.replaceRoot(value, i);
+      }
+    }
+    context.poll();
+  }
+  const rows = collect(child, heaps, groupOrder, isLimit);
+  context.settle(heldBefore);
+  return rows;
+}
+
+/** Puts what the heaps kept into rows: for one step in output order, else in order of series. */
+function collect(
+  child: RowSource,
+  heaps: readonly (Heap | undefined)[],
+  groupOrder: readonly number[],
+  isLimit: boolean,
+): RowSource {
+  const { context, steps } = child;
+  const order: number[] = [];
+  const rowOf = new Map<number, number>();
+  const points: { series: number; step: number; value: number }[] = [];
+  for (const group of groupOrder) {
+    for (let k = 0; k < steps; k++) {
+      const heap = heaps[group * steps + k];
+      if (heap === undefined) continue;
+      const valueOfSeries = new Map(heap.series.map((series, i) => [series, heap.values[i]!]));
+      const kept = isLimit ? heap.series : heap.sorted();
+      for (const series of kept) {
+        if (!rowOf.has(series)) {
+          rowOf.set(series, order.length);
+          order.push(series);
+        }
+        points.push({ series, step: k, value: valueOfSeries.get(series)! });
+      }
+    }
+  }
+  const block = reserveBlock(context, order.length, steps);
+  const { f64, u8 } = context.kernel;
+  u8.fill(0, block.present, block.present + order.length * steps);
+  for (const { series, step, value } of points) {
+    const at = rowOf.get(series)! * steps + step;
+    f64[block.rows / 8 + at] = value;
+    u8[block.present + at] = 1;
+  }
+  const { labels, marks } = pickLabels(child.labels, child.dropMarks, order);
+  return new MaterialRows(context, labels, steps, marks, block);
+}
+
+/** Label columns of chosen series. */
+export function pickLabels(
+  labels: LabelColumns,
+  dropMarks: Uint8Array | null,
+  picks: ArrayLike<number>,
+): { labels: LabelColumns; marks: Uint8Array | null } {
+  const builder = new LabelBuilder(picks.length);
+  const marks = dropMarks === null ? null : new Uint8Array(picks.length);
+  for (let i = 0; i < picks.length; i++) {
+    builder.copy(labels, picks[i]!);
+    if (marks !== null) marks[i] = dropMarks![picks[i]!]!;
+  }
+  return { labels: builder.columns, marks };
+}
+
+/** limit_ratio: keeps series by their hash, so that ratios r and -(1 - r) complement each other. */
+export function limitRatio(child: RowSource, node: AggregateNode, parameter: Float64Array): RowSource | null {
+  const { context, steps, seriesCount } = child;
+  const ratios = new Float64Array(steps);
+  let most = -Infinity;
+  let least = Infinity;
+  let isZero = true;
+  for (let k = 0; k < steps; k++) {
+    const ratio = parameter[k]!;
+    if (Number.isNaN(ratio)) throw executionError('Ratio value is NaN');
+    ratios[k] = Math.max(-1, Math.min(1, ratio));
+    if (ratio !== 0) isZero = false;
+    if (ratio > most) most = ratio;
+    if (ratio < least) least = ratio;
+  }
+  if (isZero) return null;
+  warnRatio(context, node, most, 1);
+  warnRatio(context, node, least, -1);
+  const block = reserveBlock(context, seriesCount, steps);
+  const rowsPerBlock = context.blockRows(steps);
+  for (let from = 0; from < seriesCount; from += rowsPerBlock) {
+    const to = Math.min(seriesCount, from + rowsPerBlock);
+    const read = child.read(from, to);
+    const { f64, u8 } = context.kernel;
+    for (let i = from; i < to; i++) {
+      const offset = hashOf(child.labels, i, context.space) / 2 ** 64;
+      for (let k = 0; k < steps; k++) {
+        const source = (i - from) * steps + k;
+        const target = i * steps + k;
+        const ratio = ratios[k]!;
+        const isIn = ratio >= 0 ? offset < ratio : offset >= 1 + ratio;
+        u8[block.present + target] = isIn ? u8[read.present + source]! : 0;
+        f64[block.rows / 8 + target] = f64[read.rows / 8 + source]!;
+      }
+    }
+    context.poll();
+  }
+  return new MaterialRows(context, child.labels, steps, child.dropMarks, block);
+}
+
+function warnRatio(context: QueryContext, node: AggregateNode, ratio: number, cap: number): void {
+  if (cap > 0 ? ratio <= cap : ratio >= cap) return;
+  const text = `ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${cap}`;
+  context.annotations.warn(text, node.paramPos);
+}
+
+/** A string with its length in front: one byte, or 0xff and three bytes from 255 on. */
+function prefixed(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const n = bytes.length;
+  const prefix = n < 255 ? [n] : [255, n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff];
+  return Buffer.concat([Buffer.from(prefix), bytes]);
+}
+
+/** Prometheus' hash of a label set: xxHash64 over its length-prefixed names and values; as a float. */
+function hashOf(labels: LabelColumns, i: number, space: SymbolSpace): number {
+  const parts: Buffer[] = [];
+  for (let p = labels.offsets[i]!; p < labels.offsets[i + 1]!; p++)
+    parts.push(prefixed(space.text(labels.pairs[p]!)));
+  return Number(xxhash64(Buffer.concat(parts)));
+}

@@ -1,0 +1,142 @@
+import type { QueryKernel } from '../../kernel/index.js';
+import { goPow } from '../func/go-math.js';
+import { goAtan2 } from '../func/go-trig.js';
+import { compareScalars } from '../func/scalar-operators.js';
+import { isComparison } from '../parse/index.js';
+import type { ScalarOpNode } from '../plan/index.js';
+import { ownBlock } from './elements.js';
+import { type Block, RowSource, reserveBlock } from './source.js';
+
+/** Rows of a vector after an operation with a scalar. */
+export class ScalarOpRows extends RowSource {
+  readonly isScratch = true;
+  private readonly node: ScalarOpNode;
+  private readonly child: RowSource;
+  private readonly scalar: Float64Array;
+  private readonly own: Block | null;
+
+  constructor(node: ScalarOpNode, child: RowSource, scalar: Float64Array) {
+    super(child.context, child.labels, child.steps, child.dropMarks);
+    this.node = node;
+    this.child = child;
+    this.scalar = scalar;
+    const rows = Math.min(child.context.blockRows(child.steps), child.seriesCount);
+    this.own = child.isScratch ? null : reserveBlock(child.context, rows, child.steps);
+  }
+
+  read(from: number, to: number): Block {
+    const { node, scalar, steps } = this;
+    const { kernel } = this.context;
+    const block = ownBlock(this.child.read(from, to), this.own, this, to - from);
+    const elements = (to - from) * steps;
+    if (!isComparison(node.op)) arithmetic(kernel.f64, block.rows / 8, elements, scalar, node);
+    else if (node.returnBool) compareToBool(kernel.f64, block.rows / 8, elements, scalar, node);
+    else filter(kernel, block, elements, scalar, node);
+    return block;
+  }
+}
+
+function arithmetic(
+  values: Float64Array,
+  begin: number,
+  elements: number,
+  scalar: Float64Array,
+  node: ScalarOpNode,
+): void {
+  const steps = scalar.length;
+  const end = begin + elements;
+  const left = node.scalarOnLeft;
+  let k = 0;
+  switch (node.op) {
+    case '+':
+      for (let i = begin; i < end; i++) {
+        values[i] = values[i]! + scalar[k]!;
+        if (++k === steps) k = 0;
+      }
+      return;
+    case '*':
+      for (let i = begin; i < end; i++) {
+        values[i] = values[i]! * scalar[k]!;
+        if (++k === steps) k = 0;
+      }
+      return;
+    case '-':
+      for (let i = begin; i < end; i++) {
+        values[i] = left ? scalar[k]! - values[i]! : values[i]! - scalar[k]!;
+        if (++k === steps) k = 0;
+      }
+      return;
+    case '/':
+      for (let i = begin; i < end; i++) {
+        values[i] = left ? scalar[k]! / values[i]! : values[i]! / scalar[k]!;
+        if (++k === steps) k = 0;
+      }
+      return;
+    case '%':
+      for (let i = begin; i < end; i++) {
+        values[i] = left ? scalar[k]! % values[i]! : values[i]! % scalar[k]!;
+        if (++k === steps) k = 0;
+      }
+      return;
+    case '^':
+      for (let i = begin; i < end; i++) {
+        values[i] = left ? goPow(scalar[k]!, values[i]!) : goPow(values[i]!, scalar[k]!);
+        if (++k === steps) k = 0;
+      }
+      return;
+    default:
+      for (let i = begin; i < end; i++) {
+        values[i] = left ? goAtan2(scalar[k]!, values[i]!) : goAtan2(values[i]!, scalar[k]!);
+        if (++k === steps) k = 0;
+      }
+  }
+}
+
+/** The comparison seen from the vector's side, so that the loops need not ask where the scalar stood. */
+function vectorSide(node: ScalarOpNode): string {
+  if (!node.scalarOnLeft) return node.op;
+  switch (node.op) {
+    case '<':
+      return '>';
+    case '<=':
+      return '>=';
+    case '>':
+      return '<';
+    case '>=':
+      return '<=';
+    default:
+      return node.op;
+  }
+}
+
+function compareToBool(
+  values: Float64Array,
+  begin: number,
+  elements: number,
+  scalar: Float64Array,
+  node: ScalarOpNode,
+): void {
+  const steps = scalar.length;
+  const op = vectorSide(node);
+  for (let i = begin, k = 0; i < begin + elements; i++) {
+    values[i] = compareScalars(op, values[i]!, scalar[k]!) ? 1 : 0;
+    if (++k === steps) k = 0;
+  }
+}
+
+function filter(
+  kernel: QueryKernel,
+  block: Block,
+  elements: number,
+  scalar: Float64Array,
+  node: ScalarOpNode,
+): void {
+  const { f64, u8 } = kernel;
+  const steps = scalar.length;
+  const op = vectorSide(node);
+  const begin = block.rows / 8;
+  for (let i = 0, k = 0; i < elements; i++) {
+    if (!compareScalars(op, f64[begin + i]!, scalar[k]!)) u8[block.present + i] = 0;
+    if (++k === steps) k = 0;
+  }
+}

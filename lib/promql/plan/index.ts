@@ -1,0 +1,2 @@
+export type * from './node.js';
+export { type PlanSettings, planQuery } from './planner.js';
