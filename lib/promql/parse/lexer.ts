@@ -279,7 +279,11 @@ export class Lexer {
       this.lexNumberOrDuration();
       return;
     }
-    if (this.lexDurationKeyword()) return;
+    if (this.lexDurationKeyword()) {
+      // Prometheus forgets this one and refuses the colon of `[step():1m]`; nothing else there makes it an error.
+      this.hasDuration = true;
+      return;
+    }
     throw this.error(
       `unexpected character in duration expression: ${goQuoteRune(this.charAt(this.position))}`,
     );
