@@ -1,3 +1,5 @@
+export { CodecKernel, codecKernel } from './codec.js';
+export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,
@@ -8,3 +10,4 @@ export {
   RANGE_FUNCTION,
   WINDOW_FORM,
 } from './query.js';
+export { fingerprintSecret, LABEL_FINDING, type LabelLimits, type ScanColumns, ScanKernel } from './scan.js';

@@ -1,3 +1,7 @@
+export type { AppendReport, BatchAppender, SampleExample, SeriesAdmission } from './appender.js';
+export { ArrayArena } from './array-arena.js';
+export { mergeQueryables } from './merge.js';
+export { mergeSeriesSets } from './merge-series.js';
 export type {
   ChunkArena,
   LabelQuery,

@@ -22,9 +22,9 @@ function entry(table: usize, index: u64): u32 {
   return load<u32>(TABLES + (table << 10) + ((<usize>index & 0xff) << 2));
 }
 
-/** The checksum of [ptr, ptr + len), inverted at both ends as usual: "123456789" gives e3069283. */
-export function crc32c(ptr: usize, len: u32): u32 {
-  let crc: u32 = ~0;
+/** Continues a checksum: `crc` is that of the bytes before [ptr, ptr + len), 0 when there are none. */
+export function crc32cUpdate(crc: u32, ptr: usize, len: u32): u32 {
+  crc = ~crc;
   const end = ptr + len;
   const wordsEnd = ptr + (len & ~7);
   while (ptr < wordsEnd) {
@@ -36,4 +36,9 @@ export function crc32c(ptr: usize, len: u32): u32 {
   }
   while (ptr < end) crc = (crc >> 8) ^ entry(0, <u64>(crc ^ <u32>load<u8>(ptr++)));
   return ~crc;
+}
+
+/** The checksum of [ptr, ptr + len), inverted at both ends as usual: "123456789" gives e3069283. */
+export function crc32c(ptr: usize, len: u32): u32 {
+  return crc32cUpdate(0, ptr, len);
 }

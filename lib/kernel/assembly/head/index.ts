@@ -1,1 +1,23 @@
-export function headVersion(): u32 { return 1; }
+export { allocHeadroom, allocTop, allocUsedBytes, alloc as headAlloc, free as headFree } from './alloc';
+export { appendBatch, appendConfigure, chunksMade, replaySamples, replaySeries, replayUnknown } from './append';
+export { retiredCount, setReaders } from './retire';
+export { findByLabels, lookupBatch, seriesCreate, seriesResolve } from './series';
+export {
+  markedChunks, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
+} from './truncate';
+export {
+  batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frame, pagePosition, recordPointer,
+  recordReserve, seriesRecord, setPagePosition,
+} from './wal';
+import { allocInit } from './alloc';
+import { appendReset } from './append';
+import { seriesInit } from './series';
+import { symbolsInit } from './symbols';
+import { walInit } from './wal';
+
+/** Prepares an empty head in this memory. False when not even that fits. */
+export function headInit(maxBytes: f64): bool {
+  allocInit(maxBytes);
+  appendReset();
+  return symbolsInit() && seriesInit() && walInit();
+}

@@ -1,0 +1,96 @@
+import { availableParallelism } from 'node:os';
+import type { Clock } from '../../lib/clock/index.js';
+import { type Config, renderConfig } from '../../lib/config/index.js';
+import type { HttpServer } from '../../lib/http/index.js';
+import type { LimitsProvider } from '../../lib/limits/index.js';
+import {
+  type BuildInfo,
+  QueryApi,
+  type QueryWorkerData,
+  type SourceProvider,
+} from '../../lib/querier/index.js';
+import type { Module } from '../../lib/service/index.js';
+import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+import { WorkerPool } from '../../lib/workers/index.js';
+
+export interface QuerierParts {
+  readonly config: Config;
+  readonly provider: SourceProvider;
+  readonly server: HttpServer;
+  readonly limits: LimitsProvider;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly buildInfo: BuildInfo;
+  /** Compiled module of the query threads. */
+  readonly workerScript: URL;
+}
+
+/** Time a query thread has to notice that nobody waits for its query. */
+const GRACE_MS = 5000;
+/** Queries of all tenants that may wait at once. */
+const QUEUED_MAX = 5000;
+
+/** Mounts the query API and returns the module of its threads. */
+export function buildQuerier(parts: QuerierParts): Module {
+  const { config, metrics, logger } = parts;
+  const { query } = config;
+  const has = (feature: Config['enableFeature'][number]) => config.enableFeature.includes(feature);
+  const data: QueryWorkerData = {
+    engine: {
+      lookbackMs: query.lookbackDeltaMs,
+      evaluationIntervalMs: query.defaultEvaluationIntervalMs,
+      samplesMax: query.maxSamples,
+      memoryBytesMax: query.maxMemoryBytes,
+      parser: {
+        experimentalFunctions: has('promql-experimental-functions'),
+        extendedRangeSelectors: has('promql-extended-range-selectors'),
+        binopFillModifiers: has('promql-binop-fill-modifiers'),
+        durationExpressions: has('promql-duration-expr'),
+      },
+      delayedNameRemoval: has('promql-delayed-name-removal'),
+      typeAndUnitLabels: has('type-and-unit-labels'),
+    },
+    openBlocksMax: query.maxOpenBlocks,
+  };
+  const pool = new WorkerPool(
+    {
+      script: parts.workerScript,
+      size: query.concurrency === 0 ? availableParallelism() : query.concurrency,
+      data,
+      queuedPerTenantMax: query.maxOutstandingPerTenant,
+      queuedMax: QUEUED_MAX,
+      graceMs: GRACE_MS,
+      heapMiB: 0,
+    },
+    logger,
+  );
+  metrics.gauge('varve_query_queue_length', 'Queries waiting for a thread.', [], (gauge) => {
+    gauge.set(pool.queuedCount);
+  });
+  metrics.gauge('varve_query_running', 'Queries running in threads.', [], (gauge) =>
+    gauge.set(pool.runningCount),
+  );
+  metrics.gauge('varve_query_threads', 'Query threads started.', [], (gauge) => gauge.set(pool.threadCount));
+  metrics.gauge('varve_query_thread_losses', 'Query threads that died or were ended.', [], (gauge) => {
+    gauge.set(pool.crashCount);
+  });
+  const api = new QueryApi(
+    {
+      tenant: config,
+      timeoutMs: query.timeoutMs,
+      lookbackDeltaMs: query.lookbackDeltaMs,
+      formBodyBytesMax: config.http.maxFormBodyBytes,
+      buildInfo: parts.buildInfo,
+      configYaml: () => renderConfig(config),
+      features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
+    },
+    { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger },
+  );
+  api.mount(parts.server);
+  return {
+    name: 'query-threads',
+    needs: ['storage'],
+    service: { start: async () => {}, stop: () => pool.stop() },
+  };
+}

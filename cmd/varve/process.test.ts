@@ -1,0 +1,113 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { type Config, loadConfig } from '../../lib/config/index.js';
+import { silentLogger } from '../../lib/telemetry/index.js';
+import { buildProcess, type VarveProcess } from './process.js';
+import { buildStorage, type Storage, type StorageParts } from './storage.js';
+
+let folder = '';
+let running: VarveProcess;
+let base = '';
+let flushed: string[] = [];
+
+function configOf(...flags: string[]): Config {
+  const commandLine = loadConfig([`--bucket=file:${folder}`, '--http-listen=127.0.0.1:0', ...flags], {});
+  if (commandLine.command !== 'run') throw new Error('not a configuration');
+  return commandLine.config;
+}
+
+/** Storage that takes pushes and flushes, beside the bucket. */
+function testStorage(parts: StorageParts): Storage {
+  const storage = buildStorage(parts);
+  return {
+    ...storage,
+    push: { push: async (tenant) => ({ status: 200, message: tenant, retryAfterSeconds: 0 }) },
+    flush: async (tenant) => flushed.push(tenant),
+  };
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'varve-process-'));
+  const runtimeFile = join(folder, 'runtime.yaml');
+  writeFileSync(runtimeFile, 'overrides: {a: {max_label_names_per_series: 7}}');
+  running = buildProcess(configOf(`--runtime-config=${runtimeFile}`), silentLogger, {
+    buildStorage: testStorage,
+    queryWorkerScript: new URL('../../lib/querier/testing/stub-worker.js', import.meta.url),
+    withProcessMetrics: false,
+  });
+  await running.group.start();
+  base = `http://127.0.0.1:${running.server.address.port}`;
+});
+
+afterAll(async () => {
+  expect(await running.group.stop()).toBe(true);
+  rmSync(folder, { recursive: true });
+});
+
+describe('a process', () => {
+  test.each([
+    ['/ready', 'ready\n'],
+    ['/-/ready', 'ready\n'],
+    ['/prometheus/-/ready', 'ready\n'],
+    ['/api/prom/-/ready', 'ready\n'],
+    ['/-/healthy', 'Varve is healthy.\n'],
+    ['/prometheus/-/healthy', 'Varve is healthy.\n'],
+    ['/metrics', 'varve_build_info{version="'],
+    ['/metrics', 'varve_query_threads '],
+    ['/config', 'listen: 127.0.0.1:0'],
+    ['/runtime_config', 'max_label_names_per_series: 7'],
+    ['/version', '"version":"'],
+    ['/', '<a href="/ready">'],
+    ['/prometheus/api/v1/query?query=1%2B1&time=4', '"result":[4,"2"]'],
+    ['/prometheus/api/v1/status/buildinfo', '"application":"Varve"'],
+  ])('answers %s', async (path, part) => {
+    const response = await fetch(base + path);
+    expect(await response.text()).toContain(part);
+    expect(response.status).toBe(200);
+  });
+
+  test('takes pushes for the default tenant', async () => {
+    const response = await fetch(`${base}/api/v1/push`, {
+      method: 'POST',
+      body: 'x',
+      headers: { 'Content-Type': '' },
+    });
+    expect([response.status, await response.text()]).toEqual([200, 'anonymous\n']);
+  });
+
+  test.each([
+    ['', 204, ['']],
+    ['?tenant=a', 204, ['a']],
+    ['?tenant=a/b', 400, []],
+  ])('flushes on POST /ingester/flush%s', async (search, status, expected) => {
+    flushed = [];
+    const response = await fetch(`${base}/ingester/flush${search}`, { method: 'POST' });
+    expect(response.status).toBe(status);
+    expect(flushed).toEqual(expected);
+  });
+
+  test('is not ready while it starts and when it stops', async () => {
+    const states: string[] = [];
+    const observe = async () => {
+      const { status } = await fetch(`http://127.0.0.1:${other.server.address.port}/ready`);
+      states.push(`${other.group.state} ${status}`);
+    };
+    const other = buildProcess(configOf(), silentLogger, {
+      withProcessMetrics: false,
+      buildStorage: (parts) => ({ ...buildStorage(parts), start: observe }),
+    });
+    await other.group.start();
+    await observe();
+    await other.group.stop();
+    expect(states).toEqual(['starting 503', 'running 200']);
+    await expect(observe()).rejects.toThrow();
+  });
+
+  test('fails to start when its port is taken', async () => {
+    const config = configOf(`--http-listen=127.0.0.1:${running.server.address.port}`);
+    const other = buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await expect(other.group.start()).rejects.toThrow('EADDRINUSE');
+  });
+});

@@ -1,0 +1,109 @@
+import { resolve } from 'node:path';
+import type { Clock } from '../../lib/clock/index.js';
+import type { Config } from '../../lib/config/index.js';
+import { Distributor } from '../../lib/distributor/index.js';
+import type { PushService } from '../../lib/http/index.js';
+import { Ingester } from '../../lib/ingester/index.js';
+import type { LimitsProvider } from '../../lib/limits/index.js';
+import {
+  BucketProvider,
+  EMPTY_HEAD_STATS,
+  type SourceDescriptor,
+  type SourceProvider,
+} from '../../lib/querier/index.js';
+import type { Service } from '../../lib/service/index.js';
+import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+
+export interface StorageParts {
+  readonly config: Config;
+  readonly limits: LimitsProvider;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+/** The part of the process that holds data: what the other parts need of it. */
+export interface Storage extends Service {
+  readonly sources: SourceProvider;
+  /** Takes remote write requests; null when this process takes none. */
+  readonly push: PushService | null;
+  /**
+   * Cuts heads into blocks, of one tenant or, with '', of all. Resolves with the number of blocks when they are in
+   * the bucket; null when this process has no heads.
+   */
+  readonly flush: ((tenant: string) => Promise<number>) | null;
+}
+
+/** How often the bucket folder is looked at for new blocks. */
+const REFRESH_MS = 30_000;
+
+/** Heads may hold late samples of any age. */
+const EARLIEST_MS = -8.64e15;
+
+/** Distributor and ingester in one process, and the blocks in the bucket folder. */
+export function buildStorage({ config, limits, metrics, logger, clock }: StorageParts): Storage {
+  const bucketFolder = resolve(config.bucket.slice('file:'.length));
+  const blocks = new BucketProvider(bucketFolder, REFRESH_MS, logger);
+  const ingester = new Ingester({
+    options: {
+      dataDir: resolve(config.dataDir),
+      blockDir: bucketFolder,
+      blockRangeMs: config.head.blockRangeMs,
+      headMemoryBytesMax: config.head.memoryBytesMax,
+      idleTimeoutMs: config.head.idleTimeoutMs,
+      sync: config.wal.sync,
+      syncIntervalMs: config.wal.syncIntervalMs,
+      segmentBytesMax: config.wal.segmentBytes,
+      flushOnShutdown: config.head.flushOnShutdown,
+    },
+    limits,
+    metrics,
+    logger,
+    clock,
+    onBlocks: () => blocks.refresh(),
+  });
+  const distributor = new Distributor({
+    target: ingester,
+    limits,
+    metrics,
+    logger,
+    clock,
+    decodedBytesMax: config.push.maxDecodedBytes,
+  });
+  const sources: SourceProvider = {
+    snapshot(tenant, minTimeMs, maxTimeMs) {
+      // The head is held before the blocks are listed: what leaves it afterwards waits for this query.
+      const head = ingester.hold(tenant);
+      const inBucket = blocks.snapshot(tenant, minTimeMs, maxTimeMs);
+      const found: SourceDescriptor[] = [...inBucket.sources];
+      if (head !== null) {
+        found.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: head.maxTimeMs, view: head.view });
+      }
+      return {
+        sources: found,
+        release: () => {
+          head?.release();
+          inBucket.release();
+        },
+      };
+    },
+    metadata: async (tenant) => ingester.metadata(tenant),
+    headStats: async (tenant, limit) => {
+      const figures = ingester.statistics(tenant, limit);
+      return figures === null ? EMPTY_HEAD_STATS : { ...figures, minTimeMs: null };
+    },
+  };
+  return {
+    sources,
+    push: distributor,
+    flush: (tenant) => ingester.flush(tenant),
+    start: async () => {
+      await blocks.start();
+      await ingester.start();
+    },
+    stop: async () => {
+      await ingester.stop();
+      await blocks.stop();
+    },
+  };
+}

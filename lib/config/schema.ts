@@ -1,0 +1,115 @@
+import type { z } from 'zod';
+import { limitsSchema } from '../limits/index.js';
+import {
+  boolean,
+  byteSize,
+  choice,
+  duration,
+  group,
+  integer,
+  listenAddress,
+  text,
+  wordList,
+} from '../settings/index.js';
+import { DEFAULT_TENANT, isValidTenant } from '../tenant/index.js';
+
+/** Parts of the program that can run in one process. `all` is every one of them. */
+export const TARGETS = ['all', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
+export type Target = (typeof TARGETS)[number];
+
+/** Optional parts, named as Prometheus names its own. */
+export const FEATURES = [
+  'promql-experimental-functions',
+  'promql-extended-range-selectors',
+  'promql-binop-fill-modifiers',
+  'promql-duration-expr',
+  'promql-delayed-name-removal',
+  'type-and-unit-labels',
+] as const;
+export type Feature = (typeof FEATURES)[number];
+
+/** The whole configuration of a process. Every name, check, help text and reference row comes from here. */
+export const configSchema = group('General', {
+  target: wordList(TARGETS, 'all', 'Roles to run in this process.'),
+  dataDir: text('./data', 'Folder of the write-ahead log and of blocks that are not in the bucket yet.'),
+  bucket: text('file:./data/bucket', 'Where blocks are kept.', {
+    allowed: 'file:FOLDER',
+    check: (value) => /^file:.+/.test(value),
+  }),
+  multitenancy: boolean(
+    false,
+    'Take the tenant from the X-Scope-OrgID header and refuse requests without one.',
+  ),
+  defaultTenant: text(DEFAULT_TENANT, 'Tenant of every request while multitenancy is off.', {
+    allowed: "1 to 150 letters, digits or !-_.*'()",
+    check: isValidTenant,
+  }),
+  enableFeature: wordList(FEATURES, '', 'Optional features to switch on.'),
+  runtimeConfig: text('', 'YAML file with limits per tenant (`overrides:`), read again while running.'),
+  runtimeConfigReloadPeriodMs: duration('10s', 'How often the runtime file is looked at.'),
+  log: group('Logs', {
+    level: choice(
+      ['trace', 'debug', 'info', 'warn', 'error', 'fatal'],
+      'info',
+      'Least severe message to log.',
+    ),
+  }),
+  http: group('HTTP server', {
+    listen: listenAddress('127.0.0.1:9009', 'Address of the HTTP server.'),
+    maxConnections: integer(20_000, 'Connections kept at once; further ones are closed.', { min: 1 }),
+    headersTimeoutMs: duration('10s', 'Time a client has to send its request headers.'),
+    bodyTimeoutMs: duration('30s', 'Time a client has to send a request body.'),
+    idleTimeoutMs: duration('2m', 'How long an idle keep-alive connection stays open.'),
+    shutdownTimeoutMs: duration('20s', 'How long a stop waits for requests that run.'),
+    maxFormBodyBytes: byteSize('10MiB', 'Largest form body of a query.'),
+    grafanaApplication: text('Varve', 'Name reported by status/buildinfo, which Grafana reads.'),
+  }),
+  grpc: group('gRPC server', {
+    listen: listenAddress('127.0.0.1:9095', 'Address of the gRPC server.'),
+  }),
+  push: group('Receiving', {
+    maxBodyBytes: byteSize('100MiB', 'Largest push request as sent, compressed.'),
+    maxDecodedBytes: byteSize(
+      '512MiB',
+      'Largest push request after decompression; checked before it is decoded.',
+    ),
+    maxInflightBytes: byteSize('512MiB', 'Bodies of push requests held at once; above it requests get 503.'),
+  }),
+  wal: group('Write-ahead log', {
+    sync: choice(
+      ['always', 'interval', 'none'],
+      'always',
+      'When writes are synced: before the answer, timed, or never.',
+    ),
+    syncIntervalMs: duration('1s', 'Time between syncs with wal.sync: interval.'),
+    segmentBytes: byteSize('128MiB', 'Size of one segment file.'),
+  }),
+  head: group('Head and blocks', {
+    blockRangeMs: duration('2h', 'Time span of a block cut from the head.'),
+    idleTimeoutMs: duration(
+      '1h',
+      'A head without new samples for this long is cut into a block and its memory released.',
+    ),
+    memoryBytesMax: byteSize(
+      '4GiB',
+      'Largest head of one tenant, at most 4GiB; further samples get 503 until it is cut.',
+    ),
+    flushOnShutdown: boolean(false, 'Cut a block from the head when the process stops.'),
+  }),
+  query: group('Queries', {
+    concurrency: integer(0, 'Query worker threads; 0 for one per processor core.', { max: 256 }),
+    maxOutstandingPerTenant: integer(100, 'Queries of one tenant waiting at once; further ones get 429.', {
+      min: 1,
+    }),
+    timeoutMs: duration('2m', 'Longest time a query may take, waiting included.'),
+    maxSamples: integer(50_000_000, 'Samples one query may hold in memory.', { min: 1 }),
+    maxMemoryBytes: byteSize('1GiB', 'Memory one query may use.'),
+    lookbackDeltaMs: duration('5m', 'How far back an instant selector looks for a sample.'),
+    defaultEvaluationIntervalMs: duration('1m', 'Step of subqueries that name none.'),
+    maxOpenBlocks: integer(256, 'Blocks each query worker keeps open.', { min: 1 }),
+  }),
+  limits: limitsSchema,
+});
+
+/** The configuration of a process, checked, with every default filled in. */
+export type Config = Readonly<z.output<typeof configSchema>>;

@@ -1,0 +1,289 @@
+import type { Clock } from '../clock/index.js';
+import { messageOf, VarveError } from '../errors/index.js';
+import type { PushOutcome, PushService } from '../http/index.js';
+import { LABEL_FINDING, SAMPLE_CODE, ScanKernel } from '../kernel/index.js';
+import type { Limits, LimitsProvider } from '../limits/index.js';
+import { formatDuration } from '../settings/index.js';
+import type { AppendReport, BatchAppender, SeriesAdmission } from '../storage/index.js';
+import type { BoundCounter, Logger, Metrics } from '../telemetry/index.js';
+import { describeSeries, encodeLabelBytes, normaliseLabels, parseLabelBytes } from './label-bytes.js';
+import { parseMetricMetadata } from './metric-metadata.js';
+import { PushReport, reportSamples } from './push-report.js';
+import { RateLimiter } from './rate-limiter.js';
+import { REASON, type Reason } from './reasons.js';
+
+/** The ingester as the distributor sees it. */
+export interface IngestTarget extends BatchAppender {
+  /** Makes sure that a tenant can be appended to; null when it can be at once. */
+  prepare(tenant: string): Promise<unknown> | null;
+  recordMetadata(
+    tenant: string,
+    metric: string,
+    metadata: { readonly type: string; readonly help: string; readonly unit: string },
+    metricsMax: number,
+  ): boolean;
+}
+
+export interface DistributorParts {
+  readonly target: IngestTarget;
+  readonly limits: LimitsProvider;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Largest request after decompression. */
+  readonly decodedBytesMax: number;
+}
+
+const OK: PushOutcome = { status: 204, message: '', retryAfterSeconds: 0 };
+const RETRY_SECONDS = 5;
+
+interface TenantState {
+  readonly samples: RateLimiter;
+  readonly requests: RateLimiter;
+  readonly received: BoundCounter;
+}
+
+/** Takes remote write requests: scans, validates, limits, hands over, and words the answer. */
+export class Distributor implements PushService {
+  readonly #parts: DistributorParts;
+  readonly #scan = new ScanKernel();
+  readonly #tenants = new Map<string, TenantState>();
+  readonly #received: { labels(tenant: string): BoundCounter };
+  readonly #discarded: { labels(reason: string, tenant: string): BoundCounter };
+  readonly #exemplars: BoundCounter;
+
+  constructor(parts: DistributorParts) {
+    this.#parts = parts;
+    this.#received = parts.metrics.counter(
+      'varve_distributor_received_samples_total',
+      'Samples received, refused ones included.',
+      ['user'],
+    );
+    this.#discarded = parts.metrics.counter(
+      'varve_discarded_samples_total',
+      'Samples that were refused, by reason.',
+      ['reason', 'user'],
+    );
+    this.#exemplars = parts.metrics.counter(
+      'varve_discarded_exemplars_total',
+      'Exemplars received; they are not stored yet.',
+    );
+  }
+
+  async push(tenant: string, body: readonly Uint8Array[], byteLength: number): Promise<PushOutcome> {
+    const limits = this.#parts.limits.of(tenant);
+    try {
+      const preparing = this.#parts.target.prepare(tenant);
+      if (preparing !== null) await preparing;
+      const state = this.#state(tenant);
+      const wait = state.requests.take(
+        1,
+        limits.requestRate,
+        limits.requestBurstSize || limits.requestRate * 10,
+      );
+      if (wait > 0)
+        return this.#tooMany(
+          tenant,
+          0,
+          `request rate over ${limits.requestRate}/s (limits.request_rate)`,
+          wait,
+        );
+      const stored = this.#store(tenant, state, limits, body, byteLength);
+      if ('outcome' in stored) return stored.outcome;
+      await stored.durable;
+      return stored.report.isClean
+        ? OK
+        : { status: 400, message: stored.report.message(stored.acceptedCount), retryAfterSeconds: 0 };
+    } catch (thrown) {
+      return this.#failed(tenant, thrown);
+    }
+  }
+
+  /** The synchronous part: from the scan to the head, so that the scan kernel serves one request at a time. */
+  #store(
+    tenant: string,
+    state: TenantState,
+    limits: Limits,
+    body: readonly Uint8Array[],
+    byteLength: number,
+  ):
+    | { readonly outcome: PushOutcome }
+    | { readonly durable: Promise<void>; readonly report: PushReport; readonly acceptedCount: number } {
+    const scan = this.#scan;
+    const columns = scan.load(body, byteLength, this.#parts.decodedBytesMax);
+    const { sampleCount, histogramCount, exemplarCount, metadataCount } = columns;
+    state.received.inc(sampleCount + histogramCount);
+    const wait = state.samples.take(
+      sampleCount,
+      limits.ingestionRate,
+      limits.ingestionBurstSize || limits.ingestionRate * 10,
+    );
+    if (wait > 0) {
+      const text = `ingestion rate over ${limits.ingestionRate} samples/s (limits.ingestion_rate)`;
+      return { outcome: this.#tooMany(tenant, sampleCount, text, wait) };
+    }
+    if (metadataCount > 0) this.#recordMetadata(tenant, limits, metadataCount);
+    if (histogramCount > 0) this.#discarded.labels(REASON.nativeHistogram, tenant).inc(histogramCount);
+    if (exemplarCount > 0) this.#exemplars.inc(exemplarCount);
+    const report = new PushReport();
+    scan.setLabelLimits({
+      labelCountMax: limits.maxLabelNamesPerSeries,
+      nameBytesMax: limits.maxLabelNameLength,
+      valueBytesMax: limits.maxLabelValueLength,
+      labelSetBytesMax: limits.maxLabelsSizeBytes,
+    });
+    const appended = this.#parts.target.append(
+      tenant,
+      scan,
+      this.#parts.clock.nowMs() + limits.creationGracePeriodMs,
+      this.#admission(limits, report),
+    );
+    if (isRefusedSomewhere(appended)) {
+      reportSamples(report, appended, (i) => describeSeries(parseLabelBytes(scan.labelBytes(i))), {
+        outOfOrderWindow: formatDuration(limits.outOfOrderTimeWindowMs),
+        gracePeriod: formatDuration(limits.creationGracePeriodMs),
+      });
+    }
+    for (const { reason, count } of report.refusals) this.#discarded.labels(reason, tenant).inc(count);
+    const { counts, durable } = appended;
+    const acceptedCount =
+      counts[SAMPLE_CODE.accepted]! +
+      counts[SAMPLE_CODE.acceptedOutOfOrder]! +
+      counts[SAMPLE_CODE.duplicate]!;
+    return { durable, report, acceptedCount };
+  }
+
+  #admission(limits: Limits, report: PushReport): SeriesAdmission {
+    const scan = this.#scan;
+    const refuse = (i: number, reason: Reason, what: string) => {
+      report.refuse(
+        reason,
+        scan.sampleCountOf(i),
+        () => `${what} in ${describeSeries(parseLabelBytes(scan.labelBytes(i)))}`,
+      );
+      return null;
+    };
+    return {
+      seriesMax: limits.maxGlobalSeriesPerUser,
+      refusedByLimit: (i) => {
+        const text = `the tenant has ${limits.maxGlobalSeriesPerUser} series (limits.max_global_series_per_user); no room for the series`;
+        refuse(i, REASON.seriesLimit, text);
+      },
+      admit: (i) => {
+        const finding = scan.validate(i);
+        if (finding === LABEL_FINDING.canonical) return scan.labelBytes(i);
+        if (finding === LABEL_FINDING.toNormalise) {
+          const labels = normaliseLabels(parseLabelBytes(scan.labelBytes(i)));
+          if (labels === null) return refuse(i, REASON.duplicateLabels, 'a label name occurs twice');
+          return encodeLabelBytes(labels);
+        }
+        if (finding === LABEL_FINDING.malformed) {
+          throw new VarveError(
+            'client',
+            'write-request-malformed',
+            `protobuf: series ${i} has a label that is not a prometheus.Label`,
+          );
+        }
+        const { reason, text } = wordFinding(finding, scan.offendingLabel(), limits);
+        return refuse(i, reason, text);
+      },
+    };
+  }
+
+  #recordMetadata(tenant: string, limits: Limits, count: number): void {
+    for (let i = 0; i < count; i++) {
+      const entry = parseMetricMetadata(this.#scan.metadataBytes(i));
+      if (entry.metricFamilyName === '') continue;
+      this.#parts.target.recordMetadata(
+        tenant,
+        entry.metricFamilyName.slice(0, limits.maxMetadataLength),
+        {
+          type: entry.type,
+          help: entry.help.slice(0, limits.maxMetadataLength),
+          unit: entry.unit.slice(0, limits.maxMetadataLength),
+        },
+        limits.maxGlobalMetadataPerUser,
+      );
+    }
+  }
+
+  #state(tenant: string): TenantState {
+    let state = this.#tenants.get(tenant);
+    if (state === undefined) {
+      state = {
+        samples: new RateLimiter(this.#parts.clock),
+        requests: new RateLimiter(this.#parts.clock),
+        received: this.#received.labels(tenant),
+      };
+      this.#tenants.set(tenant, state);
+    }
+    return state;
+  }
+
+  #tooMany(tenant: string, sampleCount: number, text: string, waitSeconds: number): PushOutcome {
+    if (sampleCount > 0) this.#discarded.labels(REASON.rateLimited, tenant).inc(sampleCount);
+    return {
+      status: 429,
+      message: `${REASON.rateLimited}: tenant ${tenant}: ${text}`,
+      retryAfterSeconds: Math.min(10, Math.max(1, Math.ceil(waitSeconds))),
+    };
+  }
+
+  #failed(tenant: string, thrown: unknown): PushOutcome {
+    if (thrown instanceof VarveError) {
+      if (thrown.kind === 'client') {
+        const status = thrown.code === 'body-too-large' ? 413 : 400;
+        return { status, message: `${thrown.code}: ${thrown.message}`, retryAfterSeconds: 0 };
+      }
+      if (thrown.kind === 'unavailable') {
+        return {
+          status: 503,
+          message: `${thrown.code}: ${thrown.message}`,
+          retryAfterSeconds: RETRY_SECONDS,
+        };
+      }
+    }
+    this.#parts.logger.error({ tenant, error: messageOf(thrown) }, 'push failed');
+    return { status: 500, message: `internal: ${messageOf(thrown)}`, retryAfterSeconds: RETRY_SECONDS };
+  }
+}
+
+function isRefusedSomewhere(report: AppendReport): boolean {
+  return report.examples.size > 0;
+}
+
+function wordFinding(finding: number, label: string, limits: Limits): { reason: Reason; text: string } {
+  const shown = JSON.stringify(label);
+  switch (finding) {
+    case LABEL_FINDING.missingName:
+      return { reason: REASON.missingMetricName, text: 'no metric name (label __name__)' };
+    case LABEL_FINDING.tooMany:
+      return {
+        reason: REASON.tooManyLabels,
+        text: `more than ${limits.maxLabelNamesPerSeries} labels (limits.max_label_names_per_series)`,
+      };
+    case LABEL_FINDING.nameTooLong:
+      return {
+        reason: REASON.labelNameTooLong,
+        text: `label name ${shown} is longer than ${limits.maxLabelNameLength} bytes (limits.max_label_name_length)`,
+      };
+    case LABEL_FINDING.valueTooLong:
+      return {
+        reason: REASON.labelValueTooLong,
+        text: `the value of label ${shown} is longer than ${limits.maxLabelValueLength} bytes (limits.max_label_value_length)`,
+      };
+    case LABEL_FINDING.tooLarge:
+      return {
+        reason: REASON.labelsTooLarge,
+        text: `labels of more than ${limits.maxLabelsSizeBytes} bytes together (limits.max_labels_size_bytes)`,
+      };
+    case LABEL_FINDING.nameInvalid:
+      return { reason: REASON.labelInvalid, text: `label name ${shown} is empty or not UTF-8` };
+    case LABEL_FINDING.valueInvalid:
+      return { reason: REASON.labelValueInvalid, text: `the value of label ${shown} is not UTF-8` };
+    case LABEL_FINDING.duplicate:
+      return { reason: REASON.duplicateLabels, text: `label name ${shown} occurs twice` };
+    default:
+      return { reason: REASON.metricNameInvalid, text: `metric name ${shown} is not UTF-8` };
+  }
+}

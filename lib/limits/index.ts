@@ -1,0 +1,2 @@
+export { DEFAULT_LIMITS, type Limits, limitsSchema } from './limits.js';
+export { type LimitsProvider, parseOverrides, TenantLimits } from './overrides.js';

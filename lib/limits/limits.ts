@@ -1,0 +1,45 @@
+import type { z } from 'zod';
+import { byteSize, duration, group, integer, quantity } from '../settings/index.js';
+
+/**
+ * Limits of one tenant. The process configuration holds the defaults (`limits:`), the runtime file replaces single
+ * values per tenant (`overrides:`). 0 switches a limit off unless its description says otherwise.
+ */
+export const limitsSchema = group('Limits per tenant', {
+  ingestionRate: quantity(0, 'Samples per second a tenant may send; 0 for no limit.'),
+  ingestionBurstSize: integer(
+    0,
+    'Samples a tenant may send at once above the rate; 0 for ten seconds of it.',
+  ),
+  requestRate: quantity(0, 'Push requests per second a tenant may send; 0 for no limit.'),
+  requestBurstSize: integer(0, 'Push requests at once above the rate; 0 for ten seconds of it.'),
+  maxGlobalSeriesPerUser: integer(0, 'Active series of a tenant; 0 for no limit.'),
+  maxGlobalSeriesPerMetric: integer(0, 'Active series of one metric name; 0 for no limit.'),
+  maxGlobalMetadataPerUser: integer(20_000, 'Metrics whose type and help text are kept; 0 for no limit.'),
+  maxMetadataLength: integer(1024, 'Longest help text or unit in bytes; longer ones are cut.'),
+  maxLabelNamesPerSeries: integer(60, 'Labels of one series, the metric name included.'),
+  maxLabelNameLength: integer(1024, 'Longest label name in bytes.'),
+  maxLabelValueLength: integer(2048, 'Longest label value in bytes, the metric name included.'),
+  maxLabelsSizeBytes: byteSize('16384', 'Names and values of all labels of one series together.'),
+  creationGracePeriodMs: duration('10m', 'How far a sample may lie in the future.'),
+  outOfOrderTimeWindowMs: duration(
+    '30m',
+    'How far behind the newest sample of its series a sample may arrive.',
+    {
+      flag: 'out-of-order-window',
+    },
+  ),
+  maxFetchedSeriesPerQuery: integer(500_000, 'Series one query may read.'),
+  maxFetchedChunksPerQuery: integer(2_000_000, 'Chunks one query may read.'),
+  maxQueryLengthMs: duration('0', 'Longest time between start and end of a query; 0 for no limit.'),
+  maxQueryExpressionSizeBytes: byteSize('64KiB', 'Longest query text.'),
+  maxSeriesQueryLimit: integer(0, 'Label sets the series API returns at most; 0 for no limit.'),
+  maxLabelNamesLimit: integer(0, 'Label names the API returns at most; 0 for no limit.'),
+  maxLabelValuesLimit: integer(0, 'Label values the API returns at most; 0 for no limit.'),
+});
+
+/** The limits that hold for one tenant. */
+export type Limits = Readonly<z.output<typeof limitsSchema>>;
+
+/** Limits as they are when nothing is configured. */
+export const DEFAULT_LIMITS: Limits = limitsSchema.parse({});

@@ -1,0 +1,304 @@
+import { availableParallelism } from 'node:os';
+import type { Clock } from '../clock/index.js';
+import { VarveError } from '../errors/index.js';
+import { type Exchange, type HttpServer, JSON_TYPE, type Method, readBody } from '../http/index.js';
+import type { Limits, LimitsProvider } from '../limits/index.js';
+import { formatDuration } from '../settings/index.js';
+import type { Logger } from '../telemetry/index.js';
+import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
+import type { WorkerPool } from '../workers/index.js';
+import { badData, encodeError } from './api-error.js';
+import { encodeSuccess } from './encode.js';
+import { goQuote } from './go-text.js';
+import { stringifyHtml } from './json-bytes.js';
+import {
+  optionalDuration,
+  optionalTime,
+  Params,
+  parseLimit,
+  parseLookback,
+  parseRange,
+  TIME_MS_MAX,
+  TIME_MS_MIN,
+  unescapeLabelName,
+} from './params.js';
+import { queryWindow } from './query-window.js';
+import type { SourceProvider, SourceSnapshot } from './sources.js';
+import {
+  type BuildInfo,
+  buildInfoData,
+  metadataData,
+  parseTsdbLimit,
+  runtimeInfoData,
+  tsdbData,
+  WAL_REPLAY_DATA,
+} from './status-api.js';
+import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
+
+/** Where the API stands: as in Mimir and Cortex, as in old Cortex, and as in Prometheus itself. */
+export const API_PREFIXES = ['/prometheus/api/v1', '/api/prom/api/v1', '/api/v1'] as const;
+
+export interface QueryApiOptions {
+  readonly tenant: TenantOptions;
+  readonly timeoutMs: number;
+  readonly lookbackDeltaMs: number;
+  readonly formBodyBytesMax: number;
+  readonly buildInfo: BuildInfo;
+  /** The effective configuration as YAML, secrets masked. */
+  readonly configYaml: () => string;
+  /** Categories of features with their names, for the features endpoint. */
+  readonly features: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
+}
+
+export interface QueryApiParts {
+  readonly pool: WorkerPool;
+  readonly provider: SourceProvider;
+  readonly limits: LimitsProvider;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** One request with what every handler needs. */
+interface Call {
+  readonly exchange: Exchange;
+  readonly tenant: string;
+  readonly params: Params;
+}
+
+type Handle = (call: Call) => Promise<void>;
+
+/** The Prometheus HTTP API for reading. Parameters are checked here; parsing and evaluation happen in query threads. */
+export class QueryApi {
+  readonly #options: QueryApiOptions;
+  readonly #parts: QueryApiParts;
+  readonly #startedMs: number;
+
+  constructor(options: QueryApiOptions, parts: QueryApiParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#startedMs = parts.clock.nowMs();
+  }
+
+  /** Adds every route under every prefix. */
+  mount(server: HttpServer): void {
+    const both: readonly Method[] = ['GET', 'POST'];
+    const get: readonly Method[] = ['GET'];
+    const fixed = (data: () => string): Handle => this.#small(async () => data());
+    const rules: Handle = this.#small(async ({ params }) => {
+      const type = params.get('type');
+      if (type !== '' && type !== 'alert' && type !== 'record') {
+        throw badData(`invalid parameter "type": not supported value ${goQuote(type)}`);
+      }
+      return '{"groups":[]}';
+    });
+    const routes: readonly (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
+      [both, '/series', (call) => this.#series(call)],
+      [both, '/labels', (call) => this.#labelNames(call)],
+      // Prometheus itself has no POST here, but Grafana's scopes use it.
+      [both, '/label/:name/values', (call) => this.#labelValues(call)],
+      [both, '/format_query', (call) => this.#textTask(call, 'format')],
+      [both, '/parse_query', (call) => this.#textTask(call, 'parse')],
+      [both, '/query_exemplars', (call) => this.#exemplars(call)],
+      [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
+      [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
+      [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo())],
+      [get, '/status/tsdb', this.#small(({ tenant, params }) => this.#tsdb(tenant, params))],
+      [get, '/status/walreplay', fixed(() => WAL_REPLAY_DATA)],
+      [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
+      [get, '/rules', rules],
+      [get, '/alerts', fixed(() => '{"alerts":[]}')],
+      [get, '/targets', fixed(() => '{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}')],
+      [get, '/targets/metadata', fixed(() => '[]')],
+      [get, '/scrape_pools', fixed(() => '{"scrapePools":[]}')],
+      [get, '/alertmanagers', fixed(() => '{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')],
+      [get, '/notifications', fixed(() => '[]')],
+      [get, '/features', fixed(() => stringifyHtml(this.#options.features))],
+    ];
+    for (const prefix of API_PREFIXES) {
+      server.hot(both, `${prefix}/query`, (exchange) => this.#serve(exchange, (call) => this.#query(call)));
+      server.hot(both, `${prefix}/query_range`, (exchange) =>
+        this.#serve(exchange, (call) => this.#queryRange(call)),
+      );
+      for (const [methods, path, handle] of routes) {
+        server.route(methods, prefix + path, (exchange) => this.#serve(exchange, handle));
+      }
+    }
+  }
+
+  async #serve(exchange: Exchange, handle: Handle): Promise<void> {
+    const tenant = tenantOfHeader(exchange.request.headers['x-scope-orgid'], this.#options.tenant);
+    try {
+      const form = await readForm(exchange, this.#options.formBodyBytesMax);
+      await handle({ exchange, tenant, params: new Params(exchange.search, form) });
+    } catch (error) {
+      // Overload and oversized bodies are answered in plain text: Grafana shows other statuses' bodies as they are.
+      if (error instanceof VarveError && (error.code === 'queue-full' || error.code === 'body-too-large'))
+        throw error;
+      if (error instanceof VarveError && error.kind === 'internal') {
+        this.#parts.logger.error(
+          { tenant, path: exchange.path, code: error.code, error: error.message },
+          'query failed',
+        );
+      }
+      const { status, body } = encodeError(error);
+      exchange.send(status, JSON_TYPE, body);
+    }
+  }
+
+  /** A handler whose answer is made here from a bit of JSON. */
+  #small(data: (call: Call) => Promise<string>): Handle {
+    return async (call) => {
+      await call.exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(await data(call)));
+    };
+  }
+
+  async #query(call: Call): Promise<void> {
+    const { params, tenant } = call;
+    const limit = parseLimit(params);
+    const timeMs = optionalTime(params, 'time', this.#parts.clock.nowMs());
+    const timeoutMs = this.#timeout(params);
+    const lookbackMs = parseLookback(params, this.#options.lookbackDeltaMs);
+    const query = this.#checkedQuery(params, this.#parts.limits.of(tenant));
+    await this.#evaluate(
+      call,
+      { query, startMs: timeMs, endMs: timeMs, stepMs: 0, lookbackMs, limit },
+      timeoutMs,
+    );
+  }
+
+  async #queryRange(call: Call): Promise<void> {
+    const { params, tenant } = call;
+    const { startMs, endMs, stepMs, limit } = parseRange(params);
+    const timeoutMs = this.#timeout(params);
+    const lookbackMs = parseLookback(params, this.#options.lookbackDeltaMs);
+    const limits = this.#parts.limits.of(tenant);
+    const query = this.#checkedQuery(params, limits);
+    const lengthMs = endMs - startMs;
+    if (limits.maxQueryLengthMs > 0 && lengthMs > limits.maxQueryLengthMs) {
+      const asked = formatDuration(lengthMs);
+      const allowed = formatDuration(limits.maxQueryLengthMs);
+      const message = `the query time range exceeds the limit (query length: ${asked}, max_query_length: ${allowed})`;
+      throw new VarveError('limit', 'query-too-long', message);
+    }
+    // A range query of one step must still come back as a matrix, which the engine knows by the step.
+    await this.#evaluate(call, { query, startMs, endMs, stepMs, lookbackMs, limit }, timeoutMs);
+  }
+
+  async #evaluate(
+    call: Call,
+    request: (QueryTask & { kind: 'query' })['request'],
+    timeoutMs: number,
+  ): Promise<void> {
+    const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
+    const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const withStats = call.params.get('stats') !== '';
+    const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
+    const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
+    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
+    await this.#runTask(call, task, timeoutMs, snapshot);
+  }
+
+  async #series(call: Call): Promise<void> {
+    const selectors = call.params.getAll('match[]');
+    if (selectors.length === 0) throw badData('no match[] parameter provided');
+    const { maxSeriesQueryLimit } = this.#parts.limits.of(call.tenant);
+    await this.#lookup(call, maxSeriesQueryLimit, (lookup) => ({ kind: 'series', ...lookup }));
+  }
+
+  async #labelNames(call: Call): Promise<void> {
+    const { maxLabelNamesLimit } = this.#parts.limits.of(call.tenant);
+    await this.#lookup(call, maxLabelNamesLimit, (lookup) => ({ kind: 'labelNames', ...lookup }));
+  }
+
+  async #labelValues(call: Call): Promise<void> {
+    const name = unescapeLabelName(call.exchange.params['name'] ?? '');
+    if (name === '' || !name.isWellFormed()) throw badData(`invalid label name: ${goQuote(name)}`);
+    const { maxLabelValuesLimit } = this.#parts.limits.of(call.tenant);
+    await this.#lookup(call, maxLabelValuesLimit, (lookup) => ({ kind: 'labelValues', name, ...lookup }));
+  }
+
+  async #lookup(call: Call, tenantLimit: number, toTask: (lookup: LookupTask) => QueryTask): Promise<void> {
+    const { params, tenant } = call;
+    const asked = parseLimit(params);
+    const minTimeMs = optionalTime(params, 'start', TIME_MS_MIN);
+    const maxTimeMs = optionalTime(params, 'end', TIME_MS_MAX);
+    const limit = asked === 0 || (tenantLimit > 0 && asked > tenantLimit) ? tenantLimit : asked;
+    const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
+    const { sources } = snapshot;
+    const task = toTask({ selectors: params.getAll('match[]'), minTimeMs, maxTimeMs, limit, sources });
+    await this.#runTask(call, task, this.#options.timeoutMs, snapshot);
+  }
+
+  async #textTask(call: Call, kind: 'format' | 'parse'): Promise<void> {
+    const query = this.#checkedQuery(call.params, this.#parts.limits.of(call.tenant));
+    await this.#runTask(call, { kind, query }, this.#options.timeoutMs, null);
+  }
+
+  async #exemplars(call: Call): Promise<void> {
+    const { params } = call;
+    const startMs = optionalTime(params, 'start', TIME_MS_MIN);
+    const endMs = optionalTime(params, 'end', TIME_MS_MAX);
+    if (endMs < startMs) throw badData('end timestamp must not be before start timestamp');
+    const query = this.#checkedQuery(params, this.#parts.limits.of(call.tenant));
+    await this.#runTask(call, { kind: 'exemplars', query }, this.#options.timeoutMs, null);
+  }
+
+  /** Runs a task in a thread and sends its bytes; a client that leaves cancels it. */
+  async #runTask(
+    { exchange, tenant }: Call,
+    task: QueryTask,
+    timeoutMs: number,
+    snapshot: SourceSnapshot | null,
+  ): Promise<void> {
+    const controller = new AbortController();
+    exchange.onDisconnect(() => controller.abort());
+    let answer: TaskAnswer;
+    try {
+      const options = { timeoutMs, signal: controller.signal };
+      answer = (await this.#parts.pool.run(tenant, task, options)) as TaskAnswer;
+    } finally {
+      snapshot?.release();
+    }
+    await exchange.sendCompressed(answer.status, JSON_TYPE, answer.body);
+  }
+
+  /** A client may ask for less time than configured, not for more. */
+  #timeout(params: Params): number {
+    return Math.max(
+      0,
+      Math.min(this.#options.timeoutMs, optionalDuration(params, 'timeout', this.#options.timeoutMs)),
+    );
+  }
+
+  #checkedQuery(params: Params, limits: Limits): string {
+    const query = params.get('query');
+    const bytesMax = limits.maxQueryExpressionSizeBytes;
+    if (bytesMax > 0 && query.length > bytesMax / 3 && Buffer.byteLength(query) > bytesMax) {
+      const message = `the query text has ${Buffer.byteLength(query)} bytes, max_query_expression_size_bytes: ${bytesMax}`;
+      throw new VarveError('limit', 'query-text-too-large', message);
+    }
+    return query;
+  }
+
+  async #metadata(tenant: string, params: Params): Promise<string> {
+    return metadataData(await this.#parts.provider.metadata(tenant), params);
+  }
+
+  async #tsdb(tenant: string, params: Params): Promise<string> {
+    const limit = parseTsdbLimit(params);
+    return tsdbData(await this.#parts.provider.headStats(tenant, limit), limit);
+  }
+
+  #runtimeInfo(): string {
+    return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '');
+  }
+}
+
+const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;
+
+/** The form body of a POST, or ''. */
+async function readForm({ request }: Exchange, bytesMax: number): Promise<string> {
+  if (request.method !== 'POST' || !FORM_TYPE.test(request.headers['content-type'] ?? '')) return '';
+  const { chunks } = await readBody(request, bytesMax);
+  return chunks.length === 1 ? Buffer.from(chunks[0]!).toString() : Buffer.concat(chunks).toString();
+}

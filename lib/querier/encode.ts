@@ -1,0 +1,247 @@
+import type { LabelSet } from '../labels/index.js';
+import type { QueryResult, QueryStats, RawSeries, ResultSeries } from '../promql/exec/index.js';
+import {
+  ByteWriter,
+  FLOAT_BYTES_MAX,
+  formatFloat,
+  formatPlain,
+  quoteJson,
+  quoteJsonHtml,
+  TIMESTAMP_BYTES_MAX,
+  writeFloat,
+  writeTimestamp,
+} from './json-bytes.js';
+
+/** Prometheus shows this many warnings, and as many infos, and counts the rest. */
+const ANNOTATIONS_MAX = 10;
+const QUOTE = 34;
+const COMMA = 44;
+const OPEN = 91;
+const CLOSE = 93;
+
+export interface EncodeOptions {
+  readonly withStats: boolean;
+  /** Seconds the query waited for a thread; part of the statistics. */
+  readonly execQueueTime: number;
+}
+
+/** The whole answer to query and query_range: `status`, `data` with `resultType` first, warnings and infos. */
+export function encodeQueryResult(result: QueryResult, options: EncodeOptions): Uint8Array<ArrayBuffer> {
+  const { value } = result;
+  const out = new ByteWriter(estimateBytes(result));
+  const type = value.type === 'rawMatrix' ? 'matrix' : value.type;
+  out.text(`{"status":"success","data":{"resultType":"${type}","result":`);
+  switch (value.type) {
+    case 'scalar':
+      out.text(`[${formatFloat(value.timestampMs / 1000)},"${formatPlain(value.value)}"]`);
+      break;
+    case 'string':
+      out.text(`[${formatFloat(value.timestampMs / 1000)},${quoteJsonHtml(value.value)}]`);
+      break;
+    case 'vector':
+      writeVector(out, value.timestampMs, value.series);
+      break;
+    case 'matrix':
+      writeMatrix(out, value.series, stepPrefixes(value.startMs, value.stepMs, value.stepCount));
+      break;
+    case 'rawMatrix':
+      writeRawMatrix(out, value.series);
+      break;
+  }
+  if (options.withStats) out.text(`,"stats":${encodeStats(result.stats, options.execQueueTime)}`);
+  out.byte(125);
+  writeAnnotations(out, 'warnings', 'warning', result.warnings);
+  writeAnnotations(out, 'infos', 'info', result.infos);
+  out.byte(125);
+  return out.finish();
+}
+
+/** Room for the usual answer, so that the buffer rarely grows. */
+function estimateBytes({ value }: QueryResult): number {
+  switch (value.type) {
+    case 'vector':
+      return 256 + value.series.length * 192;
+    case 'matrix':
+      return 256 + value.series.length * (192 + value.stepCount * 24);
+    case 'rawMatrix':
+      return value.series.reduce((sum, { values }) => sum + 192 + values.length * 32, 256);
+    default:
+      return 512;
+  }
+}
+
+function writeVector(out: ByteWriter, timestampMs: number, series: readonly ResultSeries[]): void {
+  const stamp = new Uint8Array(TIMESTAMP_BYTES_MAX);
+  const stampLength = writeTimestamp(stamp, 0, timestampMs);
+  const stampText = Buffer.from(stamp.subarray(0, stampLength)).toString('latin1');
+  out.byte(OPEN);
+  let separator = '';
+  for (const { labels, values, present } of series) {
+    if (present[0] === 0) continue;
+    out.text(`${separator}{"metric":${metricText(labels)},"value":[${stampText},"`);
+    out.reserve(FLOAT_BYTES_MAX);
+    out.length = writeFloat(out.bytes, out.length, values[0]!);
+    out.text('"]}');
+    separator = ',';
+  }
+  out.byte(CLOSE);
+}
+
+/** `[<timestamp>,"` of every step, one after the other, written once and copied for each series. */
+interface StepPrefixes {
+  readonly bytes: Uint8Array;
+  readonly ends: Uint32Array;
+}
+
+function stepPrefixes(startMs: number, stepMs: number, stepCount: number): StepPrefixes {
+  const bytes = new Uint8Array(stepCount * (TIMESTAMP_BYTES_MAX + 3));
+  const ends = new Uint32Array(stepCount);
+  let at = 0;
+  for (let k = 0; k < stepCount; k++) {
+    bytes[at++] = OPEN;
+    at = writeTimestamp(bytes, at, startMs + k * stepMs);
+    bytes[at++] = COMMA;
+    bytes[at++] = QUOTE;
+    ends[k] = at;
+  }
+  return { bytes, ends };
+}
+
+function writeMatrix(out: ByteWriter, series: readonly ResultSeries[], prefixes: StepPrefixes): void {
+  out.byte(OPEN);
+  let separator = '';
+  for (const { labels, values, present } of series) {
+    if (!present.includes(1)) continue;
+    out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
+    out.reserve(values.length * (TIMESTAMP_BYTES_MAX + FLOAT_BYTES_MAX + 6));
+    // The last point left a comma behind, which becomes the closing bracket.
+    const end = writePoints(out.bytes, out.length, values, present, prefixes.bytes, prefixes.ends);
+    out.bytes[end - 1] = CLOSE;
+    out.length = end;
+    out.byte(125);
+    separator = ',';
+  }
+  out.byte(CLOSE);
+}
+
+/** Writes `[t,"v"],` for each present step. Room for all of them was reserved. */
+function writePoints(
+  bytes: Uint8Array,
+  at: number,
+  values: Float64Array,
+  present: Uint8Array,
+  prefixBytes: Uint8Array,
+  prefixEnds: Uint32Array,
+): number {
+  let prefixStart = 0;
+  let lastStart = 0;
+  let lastEnd = 0;
+  let last = Number.NaN;
+  for (let k = 0; k < values.length; k++) {
+    const prefixEnd = prefixEnds[k]!;
+    if (present[k] === 1) {
+      for (let i = prefixStart; i < prefixEnd; i++) bytes[at++] = prefixBytes[i]!;
+      const value = values[k]!;
+      const start = at;
+      // Flat stretches are common, and copying a text is cheaper than making it. Zero is left out for its sign.
+      if (value === last && value !== 0) {
+        for (let i = lastStart; i < lastEnd; i++) bytes[at++] = bytes[i]!;
+      } else {
+        at = writeFloat(bytes, at, value);
+        last = value;
+      }
+      lastStart = start;
+      lastEnd = at;
+      bytes[at++] = QUOTE;
+      bytes[at++] = CLOSE;
+      bytes[at++] = COMMA;
+    }
+    prefixStart = prefixEnd;
+  }
+  return at;
+}
+
+function writeRawMatrix(out: ByteWriter, series: readonly RawSeries[]): void {
+  out.byte(OPEN);
+  let separator = '';
+  for (const { labels, timestampsMs, values } of series) {
+    if (values.length === 0) continue;
+    out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
+    out.reserve(values.length * (TIMESTAMP_BYTES_MAX + FLOAT_BYTES_MAX + 6));
+    const { bytes } = out;
+    let at = out.length;
+    for (let k = 0; k < values.length; k++) {
+      bytes[at++] = OPEN;
+      at = writeTimestamp(bytes, at, timestampsMs[k]!);
+      bytes[at++] = COMMA;
+      bytes[at++] = QUOTE;
+      at = writeFloat(bytes, at, values[k]!);
+      bytes[at++] = QUOTE;
+      bytes[at++] = CLOSE;
+      bytes[at++] = COMMA;
+    }
+    bytes[at - 1] = CLOSE;
+    out.length = at;
+    out.byte(125);
+    separator = ',';
+  }
+  out.byte(CLOSE);
+}
+
+/** A label set as a JSON object. */
+export function metricText(labels: LabelSet): string {
+  let text = '{';
+  for (let i = 0; i < labels.length; i++) {
+    const { name, value } = labels[i]!;
+    text += `${i === 0 ? '' : ','}${quoteJson(name)}:${quoteJson(value)}`;
+  }
+  return `${text}}`;
+}
+
+function encodeStats(stats: QueryStats, execQueueTime: number): string {
+  const timings = [
+    `"evalTotalTime":${formatFloat(stats.evalTotalTime)}`,
+    `"resultSortTime":${formatFloat(stats.resultSortTime)}`,
+    `"queryPreparationTime":${formatFloat(stats.queryPreparationTime)}`,
+    `"innerEvalTime":${formatFloat(stats.innerEvalTime)}`,
+    `"execQueueTime":${formatFloat(execQueueTime)}`,
+    `"execTotalTime":${formatFloat(stats.execTotalTime)}`,
+  ];
+  const { totalQueryableSamples, peakSamples } = stats;
+  const samples = `{"totalQueryableSamples":${totalQueryableSamples},"peakSamples":${peakSamples}}`;
+  return `{"timings":{${timings.join(',')}},"samples":${samples}}`;
+}
+
+function writeAnnotations(out: ByteWriter, key: string, word: string, texts: readonly string[]): void {
+  if (texts.length === 0) return;
+  const shown = texts.slice(0, ANNOTATIONS_MAX).map(quoteJsonHtml);
+  const omitted = texts.length - shown.length;
+  if (omitted > 0) shown.push(quoteJsonHtml(`${omitted} more ${word} annotations omitted`));
+  out.text(`,"${key}":[${shown.join(',')}]`);
+}
+
+/** The envelope of a success whose data is JSON already. */
+export function encodeSuccess(dataJson: string, warnings: readonly string[] = []): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter(dataJson.length + 64);
+  out.text('{"status":"success","data":');
+  out.text(dataJson);
+  writeAnnotations(out, 'warnings', 'warning', warnings);
+  out.byte(125);
+  return out.finish();
+}
+
+/** A list of names or values. */
+export function encodeStrings(
+  texts: readonly string[],
+  warnings: readonly string[],
+): Uint8Array<ArrayBuffer> {
+  return encodeSuccess(`[${texts.map(quoteJsonHtml).join(',')}]`, warnings);
+}
+
+/** A list of label sets. */
+export function encodeLabelSets(
+  sets: readonly LabelSet[],
+  warnings: readonly string[],
+): Uint8Array<ArrayBuffer> {
+  return encodeSuccess(`[${sets.map(metricText).join(',')}]`, warnings);
+}

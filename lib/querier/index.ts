@@ -1,0 +1,16 @@
+export { API_PREFIXES, QueryApi, type QueryApiOptions, type QueryApiParts } from './api.js';
+export { BucketProvider } from './bucket-provider.js';
+export { type EncodeOptions, encodeQueryResult } from './encode.js';
+export type {
+  BlockDescriptor,
+  HeadDescriptor,
+  HeadStats,
+  MetricMetadata,
+  NamedCount,
+  SourceDescriptor,
+  SourceProvider,
+  SourceSnapshot,
+} from './sources.js';
+export { EMPTY_HEAD_STATS } from './sources.js';
+export type { BuildInfo } from './status-api.js';
+export type { QueryWorkerData } from './task.js';

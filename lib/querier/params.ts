@@ -1,0 +1,200 @@
+import type { VarveError } from '../errors/index.js';
+import { parseDuration } from '../settings/index.js';
+import { badData, badParameter } from './api-error.js';
+import { goQuote, parseGoFloat, parseGoInt } from './go-text.js';
+
+/** Times the API takes when a bound is left out: everything. Safe integers, unlike int64 limits. */
+export const TIME_MS_MIN = -Number.MAX_SAFE_INTEGER;
+export const TIME_MS_MAX = Number.MAX_SAFE_INTEGER;
+/** The texts that Prometheus prints for, and accepts as, its own extremes. */
+const MIN_TIME_TEXT = '-292273086-05-16T16:47:06Z';
+const MAX_TIME_TEXT = '292277025-08-18T07:12:54.999999999Z';
+const NANOSECONDS_MAX = 2 ** 63;
+
+/**
+ * Parameters of a request: those of a form body first, then those of the URL, as Go merges them. Grafana sends some
+ * in the URL of a POST. Parameters nobody asks for are ignored.
+ */
+export class Params {
+  readonly #body: URLSearchParams;
+  readonly #url: URLSearchParams;
+
+  constructor(search: string, formBody: string) {
+    this.#url = new URLSearchParams(search);
+    this.#body = new URLSearchParams(formBody);
+  }
+
+  /** First value, or '' when there is none. */
+  get(name: string): string {
+    return this.#body.get(name) ?? this.#url.get(name) ?? '';
+  }
+
+  getAll(name: string): readonly string[] {
+    const fromBody = this.#body.getAll(name);
+    const fromUrl = this.#url.getAll(name);
+    return fromBody.length === 0 ? fromUrl : [...fromBody, ...fromUrl];
+  }
+}
+
+const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)$/;
+
+/** Milliseconds of unix seconds with a fraction, or of an RFC 3339 time. @throws VarveError with Prometheus' text */
+export function parseTime(text: string): number {
+  const seconds = parseGoFloat(text);
+  if (seconds !== null && !Number.isNaN(seconds)) return clampTime(secondsToMs(seconds));
+  if (text === MIN_TIME_TEXT) return TIME_MS_MIN;
+  if (text === MAX_TIME_TEXT) return TIME_MS_MAX;
+  const found = RFC3339.exec(text);
+  if (found !== null) {
+    const [, year, month, day, hour, minute, second, fraction = '', zone] = found;
+    const wholeMs = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}${zone}`);
+    if (!Number.isNaN(wholeMs)) return wholeMs + Number(fraction.slice(0, 3).padEnd(3, '0'));
+  }
+  throw badData(`cannot parse ${goQuote(text)} to a valid timestamp`);
+}
+
+/** Prometheus rounds the fraction to milliseconds and then cuts off what the conversion to nanoseconds left over. */
+function secondsToMs(seconds: number): number {
+  if (!Number.isFinite(seconds)) return seconds;
+  const whole = Math.trunc(seconds);
+  const nanoseconds = Math.trunc((roundHalfAway((seconds - whole) * 1000) / 1000) * 1e9);
+  return whole * 1000 + Math.floor(nanoseconds / 1e6);
+}
+
+function roundHalfAway(value: number): number {
+  return Math.sign(value) * Math.round(Math.abs(value));
+}
+
+function clampTime(timeMs: number): number {
+  return Math.min(TIME_MS_MAX, Math.max(TIME_MS_MIN, timeMs)) + 0;
+}
+
+/** A time that must be given, as in query_range. */
+export function requiredTime(params: Params, name: string): number {
+  try {
+    return parseTime(params.get(name));
+  } catch (error) {
+    throw badParameter(name, (error as Error).message);
+  }
+}
+
+/** A time that may be left out. */
+export function optionalTime(params: Params, name: string, fallbackMs: number): number {
+  const text = params.get(name);
+  if (text === '') return fallbackMs;
+  try {
+    return parseTime(text);
+  } catch (error) {
+    throw badParameter(name, `invalid time value for '${name}': ${(error as Error).message}`);
+  }
+}
+
+/** Nanoseconds of float seconds or of a Prometheus duration. @throws VarveError with Prometheus' text */
+export function parseDurationNs(text: string): number {
+  const seconds = parseGoFloat(text);
+  if (seconds !== null) {
+    const nanoseconds = seconds * 1e9;
+    if (nanoseconds > NANOSECONDS_MAX || nanoseconds < -NANOSECONDS_MAX || Number.isNaN(nanoseconds)) {
+      throw badData(`cannot parse ${goQuote(text)} to a valid duration. It overflows int64`);
+    }
+    return Math.trunc(nanoseconds);
+  }
+  const ms = parseDuration(text);
+  if (ms === null) throw badData(`cannot parse ${goQuote(text)} to a valid duration`);
+  return ms * 1e6;
+}
+
+/** A duration in ms that may be left out. */
+export function optionalDuration(params: Params, name: string, fallbackMs: number): number {
+  const text = params.get(name);
+  if (text === '') return fallbackMs;
+  try {
+    return parseDurationNs(text) / 1e6;
+  } catch (error) {
+    throw badParameter(name, (error as Error).message);
+  }
+}
+
+/** `limit`: 0 and absence mean none. */
+export function parseLimit(params: Params): number {
+  const text = params.get('limit');
+  if (text === '') return 0;
+  const limit = parseGoInt(text);
+  if (typeof limit === 'string') throw badParameter('limit', limit);
+  if (limit < 0) throw badParameter('limit', 'limit must be non-negative');
+  return limit + 0;
+}
+
+/** `lookback_delta` in ms; the default when absent or 0. */
+export function parseLookback(params: Params, fallbackMs: number): number {
+  const text = params.get('lookback_delta');
+  if (text === '') return fallbackMs;
+  try {
+    const lookbackMs = parseDurationNs(text) / 1e6;
+    return lookbackMs > 0 ? lookbackMs : fallbackMs;
+  } catch (error) {
+    throw badData(`error parsing lookback delta duration: ${(error as Error).message}`);
+  }
+}
+
+/** Most points a range query returns for one series. */
+const POINTS_MAX = 11_000;
+
+export interface RangeParams {
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly stepMs: number;
+  readonly limit: number;
+}
+
+/** limit, start, end and step of query_range, checked in Prometheus' order. */
+export function parseRange(params: Params): RangeParams {
+  const limit = parseLimit(params);
+  const startMs = requiredTime(params, 'start');
+  const endMs = requiredTime(params, 'end');
+  if (endMs < startMs) throw badParameter('end', 'end timestamp must not be before start time');
+  let stepNs: number;
+  try {
+    stepNs = parseDurationNs(params.get('step'));
+  } catch (error) {
+    throw badParameter('step', (error as VarveError).message);
+  }
+  if (stepNs <= 0) {
+    const text = 'zero or negative query resolution step widths are not accepted. Try a positive integer';
+    throw badParameter('step', text);
+  }
+  if (Math.trunc(((endMs - startMs) * 1e6) / stepNs) > POINTS_MAX) {
+    throw badData(
+      'exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)',
+    );
+  }
+  // Steps below a millisecond would be 0 in Prometheus' engine, which then divides by it.
+  return { startMs, endMs, stepMs: Math.max(1, Math.trunc(stepNs / 1e6)), limit };
+}
+
+/** Undoes the `U__` escaping of label names in paths: `U__a_2e_b` is `a.b`, `U__a__b` is `a_b`. */
+export function unescapeLabelName(name: string): string {
+  if (!name.startsWith('U__')) return name;
+  const escaped = name.slice(3);
+  let plain = '';
+  for (let i = 0; i < escaped.length; i++) {
+    if (escaped[i] !== '_') {
+      plain += escaped[i];
+      continue;
+    }
+    if (escaped[i + 1] === '_') {
+      plain += '_';
+      i++;
+      continue;
+    }
+    const end = escaped.indexOf('_', i + 1);
+    const digits = end < 0 ? '' : escaped.slice(i + 1, end);
+    // Anything that isn't properly escaped is taken as it came.
+    if (!/^[0-9a-fA-F]{1,6}$/.test(digits)) return name;
+    const code = Number.parseInt(digits, 16);
+    if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return name;
+    plain += String.fromCodePoint(code);
+    i = end;
+  }
+  return plain;
+}

@@ -1,0 +1,42 @@
+import { existsSync } from 'node:fs';
+import type { Queryable } from '../storage/index.js';
+import { BlockReader } from '../tsdb/block/index.js';
+import { HeadReader, type HeadView } from '../tsdb/head/index.js';
+import { serveTasks, workerSetupData } from '../workers/index.js';
+import { BlockCache } from './block-cache.js';
+import { TaskExecutor } from './executor.js';
+import { makeEngine, makeLanguage } from './promql.js';
+import { SourceReaders } from './source-readers.js';
+import type { HeadDescriptor } from './sources.js';
+import type { QueryTask, QueryWorkerData } from './task.js';
+
+/** The program of a query thread: opens sources, evaluates, writes JSON, hands the bytes over. */
+
+const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
+
+/** One reader per head: they keep what they have learnt of label names and values. */
+const heads = new Map<number, HeadReader>();
+
+function openHead(descriptor: HeadDescriptor): Queryable {
+  const view = descriptor.view as HeadView;
+  let reader = heads.get(view.id);
+  if (reader === undefined) {
+    reader = new HeadReader(view.memory);
+    heads.set(view.id, reader);
+  }
+  reader.begin();
+  return reader;
+}
+
+const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);
+const readers = new SourceReaders(blocks, openHead);
+const executor = new TaskExecutor(makeEngine(engine), makeLanguage(engine.parser), readers);
+
+serveTasks(async (payload, context) => {
+  try {
+    const answer = await executor.execute(payload as QueryTask, context);
+    return { value: answer, transfer: [answer.body.buffer] };
+  } finally {
+    readers.tidy(performance.now());
+  }
+});

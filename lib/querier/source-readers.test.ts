@@ -1,0 +1,87 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { VarveError } from '../errors/index.js';
+import type { Matcher } from '../matcher/index.js';
+import { BlockReader } from '../tsdb/block/index.js';
+import { BlockCache } from './block-cache.js';
+import { TaskExecutor } from './executor.js';
+import { TIME_MS_MAX, TIME_MS_MIN } from './params.js';
+import { SourceReaders } from './source-readers.js';
+import type { BlockDescriptor } from './sources.js';
+import type { LookupTask } from './task.js';
+
+/** A block that Prometheus' library wrote; where it lies is told by the environment, as it isn't part of the repository. */
+const FIXTURES = process.env['VARVE_FIXTURES'] ?? '';
+const ULID = '01M7YEQ6GFKXAT4GS3X8BJV064';
+const directory = join(FIXTURES, 'thanos-bucket', ULID);
+
+function equals(name: string, value: string): Matcher {
+  const matches = (candidate: string) => candidate === value;
+  return {
+    type: '=',
+    name,
+    value,
+    isNegative: false,
+    matchesEmpty: false,
+    oneOf: [value],
+    prefix: value,
+    matches,
+  };
+}
+
+const describeIf = existsSync(directory) ? describe : describe.skip;
+
+describeIf('a block of Prometheus', () => {
+  const blocks = new BlockCache((path) => BlockReader.open(path), existsSync, 4);
+  const readers = new SourceReaders(blocks, () => {
+    throw new VarveError('internal', 'no-head', 'there is no head here');
+  });
+  const language = {
+    parseSelector: (text: string) => [equals('__name__', text)],
+    check: () => {},
+    format: (query: string) => query,
+    toTree: (query: string) => query,
+  };
+  const executor = new TaskExecutor(
+    { execute: () => Promise.reject(new Error('no engine')) },
+    language,
+    readers,
+  );
+  const block: BlockDescriptor = {
+    kind: 'block',
+    directory,
+    ulid: ULID,
+    minTimeMs: 0,
+    maxTimeMs: TIME_MS_MAX,
+  };
+  const lookup: LookupTask = {
+    selectors: [],
+    minTimeMs: TIME_MS_MIN,
+    maxTimeMs: TIME_MS_MAX,
+    limit: 0,
+    sources: [block],
+  };
+  const control = { isCancelled: () => false, deadlineMs: Number.POSITIVE_INFINITY, queuedMs: 0 };
+
+  async function answerTo(task: Parameters<typeof executor.execute>[0]): Promise<unknown> {
+    const { body } = await executor.execute(task, control);
+    readers.tidy(performance.now());
+    return (JSON.parse(Buffer.from(body).toString()) as { data: unknown }).data;
+  }
+
+  test('answers labels, label values and series', async () => {
+    const names = (await answerTo({ kind: 'labelNames', ...lookup })) as string[];
+    expect(names).toContain('__name__');
+    expect(names).toEqual([...names].sort());
+    const metrics = (await answerTo({ kind: 'labelValues', name: '__name__', ...lookup })) as string[];
+    expect(metrics).toContain('http_requests_total');
+    const series = await answerTo({ kind: 'series', ...lookup, selectors: ['http_requests_total'] });
+    expect(series).toContainEqual({ __name__: 'http_requests_total', instance: 'a', job: 'api' });
+    expect(blocks.size).toBe(1);
+  });
+
+  test('answers nothing without sources', async () => {
+    expect(await answerTo({ kind: 'labelNames', ...lookup, sources: [] })).toEqual([]);
+  });
+});

@@ -1,0 +1,81 @@
+/**
+ * Where series come from, as plain data that can be sent to a query thread. The thread opens what is described; the
+ * provider keeps it in existence until the snapshot is released.
+ */
+
+/** The head of a tenant. `view` is made by the head and opened by its reader; it survives structured clone. */
+export interface HeadDescriptor {
+  readonly kind: 'head';
+  /** First and last sample time, inclusive; may be wider than the truth. */
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly view: unknown;
+}
+
+/** A block on local disk. */
+export interface BlockDescriptor {
+  readonly kind: 'block';
+  /** Folder of the block, the one that holds `meta.json`. */
+  readonly directory: string;
+  readonly ulid: string;
+  /** First time inclusive, last time exclusive, as in `meta.json`. */
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+}
+
+export type SourceDescriptor = HeadDescriptor | BlockDescriptor;
+
+export interface SourceSnapshot {
+  readonly sources: readonly SourceDescriptor[];
+  /** Called once when the query is over, however it ended; from then on the provider may delete what it described. */
+  release(): void;
+}
+
+/** Type, help and unit of a metric name, as senders told them. */
+export interface MetricMetadata {
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
+
+export interface NamedCount {
+  readonly name: string;
+  readonly value: number;
+}
+
+/** Figures of a head for status/tsdb; lists are sorted by descending value. */
+export interface HeadStats {
+  readonly seriesCount: number;
+  readonly labelPairCount: number;
+  readonly chunkCount: number;
+  /** null when the head is empty. */
+  readonly minTimeMs: number | null;
+  readonly maxTimeMs: number | null;
+  readonly seriesCountByMetricName: readonly NamedCount[];
+  readonly labelValueCountByLabelName: readonly NamedCount[];
+  readonly memoryInBytesByLabelName: readonly NamedCount[];
+  readonly seriesCountByLabelValuePair: readonly NamedCount[];
+}
+
+/** What the querier reads from. Implemented by whoever holds the heads and blocks of this process. */
+export interface SourceProvider {
+  /** Sources that may hold samples between the times (inclusive), a consistent set of them at this moment. */
+  snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): SourceSnapshot;
+  /** Metric name to its metadata, most recent first. */
+  metadata(tenant: string): Promise<ReadonlyMap<string, readonly MetricMetadata[]>>;
+  /** @param limit length of each list */
+  headStats(tenant: string, limit: number): Promise<HeadStats>;
+}
+
+/** The figures of a tenant without a head. */
+export const EMPTY_HEAD_STATS: HeadStats = {
+  seriesCount: 0,
+  labelPairCount: 0,
+  chunkCount: 0,
+  minTimeMs: null,
+  maxTimeMs: null,
+  seriesCountByMetricName: [],
+  labelValueCountByLabelName: [],
+  memoryInBytesByLabelName: [],
+  seriesCountByLabelValuePair: [],
+};

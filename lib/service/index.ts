@@ -1,0 +1,1 @@
+export { type GroupState, type Module, type Service, ServiceGroup } from './service.js';

@@ -1,0 +1,36 @@
+export { listBlocks, removeUnfinishedBlocks } from './block-directory.js';
+export { BlockQueryable } from './block-queryable.js';
+export { BlockReader } from './block-reader.js';
+export {
+  type BlockChunk,
+  BlockWriter,
+  type BlockWriterOptions,
+  CREATION_SUFFIX,
+  DELETION_SUFFIX,
+} from './block-writer.js';
+export { ChunkReader, type ReadChunk } from './chunk-reader.js';
+export { matchPostings } from './match.js';
+export {
+  type BlockCompaction,
+  type BlockMeta,
+  type BlockParent,
+  type BlockStats,
+  blockCreationTime,
+  encodeBlockMeta,
+  isBlockName,
+  parseBlockMeta,
+  readBlockMeta,
+  type ThanosMeta,
+  writeBlockMeta,
+} from './meta.js';
+export { SeriesColumns } from './series-columns.js';
+export {
+  addInterval,
+  encodeTombstones,
+  type Interval,
+  parseTombstones,
+  readTombstones,
+  type Tombstones,
+  writeTombstones,
+} from './tombstones.js';
+export { verifyBlock } from './verify.js';

@@ -1,0 +1,385 @@
+import { Buffer } from 'node:buffer';
+
+/**
+ * Reads the memory of a head that another thread writes. Offsets repeat lib/kernel/assembly/head/layout.ts, which says
+ * how records look and how the writer publishes them; a test holds the two equal.
+ *
+ * What makes it safe without locks: the writer stores a thing before the pointer to it, counts last, and keeps memory
+ * that it has replaced until the queries that were running then have ended.
+ */
+
+export const ROOT = {
+  seriesLimit: 1024,
+  symbolLimit: 1028,
+  pairLimit: 1032,
+  symbolTable: 1036,
+  firstName: 1040,
+  generation: 1044,
+  seriesCount: 1048,
+  pairTable: 1052,
+  maxTime: 1056,
+} as const;
+
+const SYMBOL_DIR = 0x10000;
+const PAIR_DIR = 0x50000;
+const SERIES_DIR = 0x90000;
+const PAGE_BITS = 12;
+const PAGE_MASK = 4095;
+const SYMBOL_BYTES = 16;
+const PAIR_BYTES = 32;
+const SERIES_BYTES = 64;
+const CHUNK_PAYLOAD = 24;
+const FLAG_FORWARD = 4;
+const TOMBSTONE = 0xffffffff;
+
+export const CHUNK_KIND_XOR = 1;
+export const CHUNK_KIND_RAW = 2;
+const CHUNK_MARKED = 0x100;
+
+export class HeadMemory {
+  readonly #memory: WebAssembly.Memory;
+  #bytes: Buffer;
+  #words: Uint32Array;
+  #view: DataView;
+  #byteLength: number;
+  #generation: number;
+  #texts: (string | undefined)[];
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
+    this.#bytes = Buffer.from(memory.buffer);
+    this.#words = new Uint32Array(memory.buffer);
+    this.#view = new DataView(memory.buffer);
+    this.#byteLength = memory.buffer.byteLength;
+    this.#generation = -1;
+    this.#texts = [];
+  }
+
+  /**
+   * To be called when a query begins. Returns a number that changes whenever ids seen earlier may mean something else
+   * now: whoever caches by symbol or pair id starts afresh then.
+   */
+  begin(): number {
+    this.#grow();
+    const generation = Atomics.load(this.#words, ROOT.generation >>> 2);
+    if (generation !== this.#generation) {
+      this.#generation = generation;
+      this.#texts = [];
+    }
+    return generation;
+  }
+
+  #grow(): void {
+    if (this.#memory.buffer.byteLength === this.#byteLength) return;
+    this.#bytes = Buffer.from(this.#memory.buffer);
+    this.#words = new Uint32Array(this.#memory.buffer);
+    this.#view = new DataView(this.#memory.buffer);
+    this.#byteLength = this.#memory.buffer.byteLength;
+  }
+
+  /** Follows a published pointer or count; memory may have grown under it. */
+  load(address: number): number {
+    if (address >= this.#byteLength) this.#grow();
+    return Atomics.load(this.#words, address >>> 2);
+  }
+
+  /** Reads a field that never changes once what holds it was published; memory may have grown under it. */
+  #fixed(address: number): number {
+    if (address >= this.#byteLength) this.#grow();
+    return this.#words[address >>> 2]!;
+  }
+
+  get words(): Uint32Array {
+    return this.#words;
+  }
+
+  get byteLength(): number {
+    return this.#byteLength;
+  }
+
+  get seriesLimit(): number {
+    return this.load(ROOT.seriesLimit);
+  }
+
+  get seriesCount(): number {
+    return this.load(ROOT.seriesCount);
+  }
+
+  /** Time of the newest sample, ms, or null when the head never had one. */
+  get maxTimeMs(): number | null {
+    const time = this.#view.getBigInt64(ROOT.maxTime, true);
+    return time === -(2n ** 63n) ? null : Number(time);
+  }
+
+  // Symbols
+
+  #symbolAddress(id: number): number {
+    return this.load(SYMBOL_DIR + ((id >>> PAGE_BITS) << 2)) + (id & PAGE_MASK) * SYMBOL_BYTES;
+  }
+
+  /** The string of a symbol; cached until the generation changes. */
+  text(id: number): string {
+    const cached = this.#texts[id];
+    if (cached !== undefined) return cached;
+    const address = this.load(this.#symbolAddress(id));
+    const length = this.load(address);
+    if (address + 4 + length > this.#byteLength) this.#grow();
+    const text = this.#bytes.toString('utf8', address + 4, address + 4 + length);
+    this.#texts[id] = text;
+    return text;
+  }
+
+  textByteLength(id: number): number {
+    return this.load(this.load(this.#symbolAddress(id)));
+  }
+
+  /** The id of a string, or 0. */
+  findSymbol(text: string): number {
+    const wanted = Buffer.from(text, 'utf8');
+    let hash = (0x811c9dc5 ^ wanted.length) >>> 0;
+    for (const byte of wanted) hash = Math.imul(hash ^ byte, 0x01000193);
+    hash = (hash ^ (hash >>> 15)) >>> 0;
+    const table = this.load(ROOT.symbolTable);
+    const mask = this.load(table);
+    for (let k = (hash & mask) >>> 0; ; k = (k + 1) & mask) {
+      const id = this.load(table + 4 + k * 4);
+      if (id === 0) return 0;
+      if (id === TOMBSTONE) continue;
+      const symbol = this.#symbolAddress(id);
+      if (this.load(symbol + 4) !== hash) continue;
+      const address = this.load(symbol);
+      const length = this.load(address);
+      if (length !== wanted.length) continue;
+      if (address + 4 + length > this.#byteLength) this.#grow();
+      if (wanted.equals(this.#bytes.subarray(address + 4, address + 4 + length))) return id;
+    }
+  }
+
+  // Label names and pairs
+
+  /** Calls back for every label name that has series: symbol id, first pair id, number of pairs. */
+  eachName(visit: (symbol: number, firstPair: number, pairCount: number) => void): void {
+    for (let record = this.load(ROOT.firstName); record !== 0; record = this.load(record + 12)) {
+      const pairCount = this.load(record + 8);
+      if (pairCount > 0) visit(this.load(record), this.load(record + 4), pairCount);
+    }
+  }
+
+  /** The record of a label name (see layout.ts), or 0. */
+  nameRecord(symbol: number): number {
+    return symbol === 0 ? 0 : this.load(this.#symbolAddress(symbol) + 8);
+  }
+
+  firstPairOfName(record: number): number {
+    return this.load(record + 4);
+  }
+
+  pairCountOfName(record: number): number {
+    return this.load(record + 8);
+  }
+
+  #pairAddress(id: number): number {
+    return this.#fixed(PAIR_DIR + ((id >>> PAGE_BITS) << 2)) + (id & PAGE_MASK) * PAIR_BYTES;
+  }
+
+  pairName(id: number): number {
+    return this.#fixed(this.#pairAddress(id));
+  }
+
+  pairValue(id: number): number {
+    return this.#fixed(this.#pairAddress(id) + 4);
+  }
+
+  /**
+   * Writes the symbol ids (name, value) of a label list to `out` from `at` on and returns the new end. The caller has
+   * made room for twice `labelCount(labels)`.
+   */
+  labelSymbolsInto(labels: number, out: Uint32Array, at: number): number {
+    const count = this.#fixed(labels);
+    if (labels + 4 + count * 4 > this.#byteLength) this.#grow();
+    let words = this.#words;
+    for (let i = 0; i < count; i++) {
+      const pair = words[((labels + 4) >>> 2) + i]!;
+      const page = words[(PAIR_DIR >>> 2) + (pair >>> PAGE_BITS)]!;
+      const address = page + (pair & PAGE_MASK) * PAIR_BYTES;
+      if (address >= this.#byteLength) {
+        this.#grow();
+        words = this.#words;
+      }
+      out[at++] = words[address >>> 2]!;
+      out[at++] = words[(address >>> 2) + 1]!;
+    }
+    return at;
+  }
+
+  /** Number of labels in a label list. */
+  labelCount(labels: number): number {
+    return this.#fixed(labels);
+  }
+
+  nextPair(id: number): number {
+    return this.load(this.#pairAddress(id) + 8);
+  }
+
+  /** Series of a pair; dead ones that were not swept yet included. */
+  pairSeriesCount(id: number): number {
+    return this.load(this.#pairAddress(id) + 12);
+  }
+
+  /** The pair of a name and a value, or 0. */
+  findPair(name: number, value: number): number {
+    let hash = (Math.imul(value, 0x9e3779b1) + Math.imul(name, 0x85ebca77)) >>> 0;
+    hash = Math.imul(hash ^ (hash >>> 15), 0x2c1b3c6d) >>> 0;
+    hash = (hash ^ (hash >>> 13)) >>> 0;
+    const table = this.load(ROOT.pairTable);
+    const mask = this.load(table);
+    for (let k = (hash & mask) >>> 0; ; k = (k + 1) & mask) {
+      const id = this.load(table + 4 + k * 4);
+      if (id === 0) return 0;
+      if (id === TOMBSTONE) continue;
+      const pair = this.#pairAddress(id);
+      if (this.load(pair + 4) === value && this.load(pair) === name) return id;
+    }
+  }
+
+  /** Appends the postings of a pair to `out` from `at` on, as far as there is room; returns the new end. */
+  postingsInto(pair: number, out: Uint32Array, at: number): number {
+    const postings = this.load(this.#pairAddress(pair) + 16);
+    if (postings === 0) return at;
+    if ((postings & 1) !== 0) {
+      if (at < out.length) out[at++] = postings >>> 1;
+      return at;
+    }
+    for (let block = postings; block !== 0; block = this.load(block)) {
+      const count = Math.min(this.load(block + 4), out.length - at);
+      if (block + 16 + count * 4 > this.#byteLength) this.#grow();
+      const words = this.#words;
+      const from = (block + 16) >>> 2;
+      for (let i = 0; i < count; i++) out[at + i] = words[from + i]!;
+      at += count;
+    }
+    return at;
+  }
+
+  // Series
+
+  /** Address of a series record, or 0 when its page is gone. */
+  seriesAddress(ref: number): number {
+    const page = this.#fixed(SERIES_DIR + (ref >>> PAGE_BITS) * 4);
+    return page === 0 ? 0 : page + (ref & PAGE_MASK) * SERIES_BYTES;
+  }
+
+  /** Address of the label list of a series (u32 count, pair ids by label name), or 0 when it is dead. */
+  seriesLabels(series: number): number {
+    return this.load(series + 16);
+  }
+
+  /** Whether the log may still name this ref: a live series, or one that stands for it. */
+  isKnown(ref: number): boolean {
+    for (let hops = 0; hops < 64; hops++) {
+      if (ref <= 0 || ref >= this.seriesLimit) return false;
+      const series = this.seriesAddress(ref);
+      if (series === 0) return false;
+      if (this.seriesLabels(series) !== 0) return true;
+      if (this.load(series + 60) !== FLAG_FORWARD) return false;
+      ref = this.newestChunk(series);
+    }
+    return false;
+  }
+
+  newestChunk(series: number): number {
+    return this.load(series + 20);
+  }
+
+  newestLateChunk(series: number): number {
+    return this.load(series + 52);
+  }
+
+  // Chunks
+
+  olderChunk(chunk: number): number {
+    return this.#fixed(chunk);
+  }
+
+  /** Samples of a chunk at this moment; to be read before anything else of it. */
+  chunkSampleCount(chunk: number): number {
+    return this.load(chunk + 20);
+  }
+
+  chunkByteLength(chunk: number): number {
+    return this.#fixed(chunk + 4) & 0xffff;
+  }
+
+  chunkKind(chunk: number): number {
+    return (this.#fixed(chunk + 4) >>> 16) & 0xff;
+  }
+
+  isMarked(chunk: number): boolean {
+    return ((this.#fixed(chunk + 4) >>> 16) & CHUNK_MARKED) !== 0;
+  }
+
+  chunkMinTime(chunk: number): number {
+    return (this.#words[(chunk + 12) >>> 2]! | 0) * 2 ** 32 + this.#words[(chunk + 8) >>> 2]!;
+  }
+
+  /** Time of the last sample; may already include a sample that the count read earlier does not. */
+  chunkMaxTime(chunk: number): number {
+    return this.chunkMinTime(chunk) + this.#words[(chunk + 16) >>> 2]!;
+  }
+
+  /**
+   * Copies the payload of a chunk to a 4-byte aligned address of another memory, given as words and as bytes; the sample
+   * count is filled in.
+   */
+  copyPayload(
+    chunk: number,
+    sampleCount: number,
+    byteLength: number,
+    targetWords: Uint32Array,
+    targetBytes: Uint8Array,
+    address: number,
+  ): void {
+    const from = chunk + CHUNK_PAYLOAD;
+    if (from + byteLength + 8 > this.#byteLength) this.#grow();
+    const words = this.#words;
+    const start = from >>> 2;
+    const to = address >>> 2;
+    const count = (byteLength + 3) >>> 2;
+    for (let i = 0; i < count; i++) targetWords[to + i] = words[start + i]!;
+    targetBytes[address] = sampleCount >>> 8;
+    targetBytes[address + 1] = sampleCount & 0xff;
+  }
+
+  /** A copy of the payload of a chunk. */
+  payload(chunk: number, sampleCount: number): Uint8Array {
+    const length = this.chunkByteLength(chunk);
+    const from = chunk + CHUNK_PAYLOAD;
+    if (from + length > this.#byteLength) this.#grow();
+    const copy = new Uint8Array(length);
+    copy.set(this.#bytes.subarray(from, from + length));
+    if (this.chunkKind(chunk) === CHUNK_KIND_XOR) {
+      copy[0] = sampleCount >>> 8;
+      copy[1] = sampleCount & 0xff;
+    }
+    return copy;
+  }
+
+  /** The samples of a raw (late) chunk into columns; returns the number of samples. */
+  rawInto(
+    chunk: number,
+    sampleCount: number,
+    timestamps: Float64Array,
+    valueWords: Uint32Array,
+    at: number,
+  ): void {
+    const from = chunk + CHUNK_PAYLOAD;
+    if (from + sampleCount * 16 > this.#byteLength) this.#grow();
+    const words = this.#words;
+    for (let i = 0; i < sampleCount; i++) {
+      const entry = (from >>> 2) + i * 4;
+      timestamps[at + i] = (words[entry + 1]! | 0) * 2 ** 32 + words[entry]!;
+      valueWords[(at + i) * 2] = words[entry + 2]!;
+      valueWords[(at + i) * 2 + 1] = words[entry + 3]!;
+    }
+  }
+}

@@ -1,0 +1,358 @@
+import { codecKernel } from '../../kernel/index.js';
+import { compareLabelSets, compareUtf8, type LabelSet } from '../../labels/index.js';
+import type { Matcher } from '../../matcher/index.js';
+import {
+  CHUNK_ENCODING,
+  type ChunkArena,
+  type LabelQuery,
+  type Queryable,
+  type SelectHints,
+  type SeriesSet,
+  type Symbols,
+} from '../../storage/index.js';
+import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
+import { HeadPostings } from './head-postings.js';
+
+/** Chunks are gathered in slabs of this size: few reservations, little waste. */
+const SLAB_BYTES = 256 * 1024;
+
+/**
+ * A head as a source of series, read from a query thread while the ingest thread goes on writing. One reader serves one
+ * thread; `begin` is to be called before each query.
+ */
+export class HeadReader implements Queryable {
+  readonly #memory: HeadMemory;
+  readonly #postings: HeadPostings;
+  readonly #symbols: Symbols;
+  #generation = -1;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = new HeadMemory(memory);
+    this.#postings = new HeadPostings(this.#memory);
+    this.#symbols = {
+      text: (id) => this.#memory.text(id),
+      find: (text) => this.#memory.findSymbol(text) || -1,
+    };
+  }
+
+  /** Takes note of growth and of ids that mean something else now. */
+  begin(): void {
+    const generation = this.#memory.begin();
+    if (generation === this.#generation) return;
+    this.#generation = generation;
+    this.#postings.clear();
+  }
+
+  select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
+    const refs = this.#postings.select(matchers);
+    const columns = new SeriesColumns(this.#memory, this.#symbols, arena, hints);
+    for (let i = 0; i < refs.length; i++) {
+      columns.add(refs[i]!);
+      if (hints.limit > 0 && columns.seriesCount >= hints.limit) break;
+    }
+    return Promise.resolve(columns.finish());
+  }
+
+  labelNames(query: LabelQuery): Promise<string[]> {
+    const names = new Set<string>();
+    if (query.matcherSets.length === 0)
+      this.#memory.eachName((symbol) => names.add(this.#memory.text(symbol)));
+    else {
+      const seen = new Set<number>();
+      this.#eachPair(query, (pair) => seen.add(this.#memory.pairName(pair)));
+      for (const symbol of seen) names.add(this.#memory.text(symbol));
+    }
+    return Promise.resolve(limited([...names].sort(compareUtf8), query.limit));
+  }
+
+  labelValues(name: string, query: LabelQuery): Promise<string[]> {
+    const memory = this.#memory;
+    const values = new Set<string>();
+    if (query.matcherSets.length === 0) {
+      const pairs = this.#postings.pairsOf(name);
+      for (const value of pairs.values) values.add(value);
+    } else {
+      const symbol = memory.findSymbol(name);
+      const seen = new Set<number>();
+      this.#eachPair(query, (pair) => {
+        if (memory.pairName(pair) === symbol) seen.add(pair);
+      });
+      for (const pair of seen) values.add(memory.text(memory.pairValue(pair)));
+    }
+    return Promise.resolve(limited([...values].sort(compareUtf8), query.limit));
+  }
+
+  series(query: LabelQuery): Promise<LabelSet[]> {
+    const memory = this.#memory;
+    const found: LabelSet[] = [];
+    const seen = new Set<number>();
+    for (const matchers of query.matcherSets.length === 0 ? [[]] : query.matcherSets) {
+      for (const ref of this.#postings.select(matchers)) {
+        if (seen.has(ref)) continue;
+        seen.add(ref);
+        const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
+        if (labels === 0) continue;
+        const count = memory.load(labels);
+        const set: { name: string; value: string }[] = [];
+        for (let i = 0; i < count; i++) {
+          const pair = memory.load(labels + 4 + i * 4);
+          set.push({ name: memory.text(memory.pairName(pair)), value: memory.text(memory.pairValue(pair)) });
+        }
+        found.push(set);
+      }
+    }
+    found.sort(compareLabelSets);
+    return Promise.resolve(limited(found, query.limit));
+  }
+
+  /** Visits each distinct label pair of the matching series. */
+  #eachPair(query: LabelQuery, visit: (pair: number) => void): void {
+    const memory = this.#memory;
+    const seen = new Set<number>();
+    for (const matchers of query.matcherSets) {
+      for (const ref of this.#postings.select(matchers)) {
+        const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
+        if (labels === 0) continue;
+        const count = memory.load(labels);
+        for (let i = 0; i < count; i++) {
+          const pair = memory.load(labels + 4 + i * 4);
+          if (seen.has(pair)) continue;
+          seen.add(pair);
+          visit(pair);
+        }
+      }
+    }
+  }
+
+  /** The label list of a series that may have samples in the range, or 0. */
+  #labelsInRange(ref: number, minTimeMs: number, maxTimeMs: number): number {
+    const memory = this.#memory;
+    const series = memory.seriesAddress(ref);
+    if (series === 0) return 0;
+    const labels = memory.seriesLabels(series);
+    if (labels === 0) return 0;
+    for (const newest of [memory.newestChunk(series), memory.newestLateChunk(series)]) {
+      for (let chunk = newest; chunk !== 0; chunk = memory.olderChunk(chunk)) {
+        memory.chunkSampleCount(chunk);
+        if (memory.chunkMinTime(chunk) <= maxTimeMs && memory.chunkMaxTime(chunk) >= minTimeMs) return labels;
+      }
+    }
+    return 0;
+  }
+}
+
+function limited<T>(items: T[], limit: number): T[] {
+  return limit > 0 && items.length > limit ? items.slice(0, limit) : items;
+}
+
+/** Collects the answer to a select: labels as symbol ids, chunk bytes in the arena. */
+class SeriesColumns {
+  readonly #memory: HeadMemory;
+  readonly #symbols: Symbols;
+  readonly #arena: ChunkArena;
+  readonly #hints: SelectHints;
+  seriesCount = 0;
+  #labelCount = 0;
+  #chunkCount = 0;
+  #labelOffsets = new Uint32Array(1025);
+  #labels = new Uint32Array(8192);
+  #chunkOffsets = new Uint32Array(1025);
+  #addresses = new Uint32Array(1024);
+  #byteLengths = new Uint32Array(1024);
+  #minTimes = new Float64Array(1024);
+  #maxTimes = new Float64Array(1024);
+  #encodings = new Uint8Array(1024);
+  #slabAt = 0;
+  #slabEnd = 0;
+  #slab: Uint8Array = new Uint8Array(0);
+  #slabWords: Uint32Array = new Uint32Array(0);
+  // Chunks of the series in hand, newest first.
+  #found = new Uint32Array(64);
+
+  constructor(memory: HeadMemory, symbols: Symbols, arena: ChunkArena, hints: SelectHints) {
+    this.#memory = memory;
+    this.#symbols = symbols;
+    this.#arena = arena;
+    this.#hints = hints;
+  }
+
+  add(ref: number): void {
+    const memory = this.#memory;
+    const series = memory.seriesAddress(ref);
+    if (series === 0) return;
+    const labels = memory.seriesLabels(series);
+    if (labels === 0) return;
+    const { minTimeMs, maxTimeMs } = this.#hints;
+    let found = 0;
+    for (let chunk = memory.newestChunk(series); chunk !== 0; chunk = memory.olderChunk(chunk)) {
+      memory.chunkSampleCount(chunk);
+      if (memory.chunkMaxTime(chunk) < minTimeMs) break; // older ones end earlier still
+      if (memory.chunkMinTime(chunk) > maxTimeMs) continue;
+      if (found === this.#found.length) this.#found = grown(this.#found);
+      this.#found[found++] = chunk;
+    }
+    let late = 0;
+    for (let chunk = memory.newestLateChunk(series); chunk !== 0; chunk = memory.olderChunk(chunk)) {
+      const count = memory.chunkSampleCount(chunk);
+      if (memory.chunkMaxTime(chunk) >= minTimeMs && memory.chunkMinTime(chunk) <= maxTimeMs) late += count;
+    }
+    if (found === 0 && late === 0) return;
+    const firstChunk = this.#chunkCount;
+    if (!this.#hints.withoutChunks) {
+      for (let i = found - 1; i >= 0; i--) this.#copyChunk(this.#found[i]!);
+      if (late > 0) this.#addLate(series, late, firstChunk);
+    }
+    this.#addLabels(labels);
+  }
+
+  #addLabels(labels: number): void {
+    const memory = this.#memory;
+    if (this.seriesCount + 2 > this.#labelOffsets.length) {
+      this.#labelOffsets = grown(this.#labelOffsets);
+      this.#chunkOffsets = grown(this.#chunkOffsets);
+    }
+    const room = memory.labelCount(labels) * 2;
+    while (this.#labelCount + room > this.#labels.length) this.#labels = grown(this.#labels);
+    const at = memory.labelSymbolsInto(labels, this.#labels, this.#labelCount);
+    this.#labelCount = at;
+    this.seriesCount++;
+    this.#labelOffsets[this.seriesCount] = at;
+    this.#chunkOffsets[this.seriesCount] = this.#chunkCount;
+  }
+
+  #room(byteLength: number): number {
+    const aligned = (byteLength + 7) & ~7;
+    if (this.#slabAt + aligned > this.#slabEnd) {
+      const size = Math.max(SLAB_BYTES, aligned);
+      this.#slabAt = this.#arena.reserve(size);
+      this.#slabEnd = this.#slabAt + size;
+      this.#slab = this.#arena.bytes();
+      this.#slabWords = new Uint32Array(this.#slab.buffer, 0, this.#slab.buffer.byteLength >>> 2);
+    }
+    const address = this.#slabAt;
+    this.#slabAt += aligned;
+    return address;
+  }
+
+  #addChunk(address: number, byteLength: number, minTime: number, maxTime: number): void {
+    if (this.#chunkCount === this.#addresses.length) {
+      this.#addresses = grown(this.#addresses);
+      this.#byteLengths = grown(this.#byteLengths);
+      this.#minTimes = grownTimes(this.#minTimes);
+      this.#maxTimes = grownTimes(this.#maxTimes);
+      const encodings = new Uint8Array(this.#encodings.length * 2);
+      encodings.set(this.#encodings);
+      this.#encodings = encodings;
+    }
+    const i = this.#chunkCount++;
+    this.#addresses[i] = address;
+    this.#byteLengths[i] = byteLength;
+    this.#minTimes[i] = minTime;
+    this.#maxTimes[i] = maxTime;
+    this.#encodings[i] = CHUNK_ENCODING.xor;
+  }
+
+  #copyChunk(chunk: number): void {
+    const memory = this.#memory;
+    // The count comes first: what it covers is complete in everything read after it.
+    const count = memory.chunkSampleCount(chunk);
+    const byteLength = memory.chunkByteLength(chunk);
+    const address = this.#room(byteLength);
+    memory.copyPayload(chunk, count, byteLength, this.#slabWords, this.#slab, address);
+    this.#addChunk(address, byteLength, memory.chunkMinTime(chunk), memory.chunkMaxTime(chunk));
+  }
+
+  /** Late samples of a series become one more chunk, put in front so that they win over nothing they should not. */
+  #addLate(series: number, atLeast: number, firstChunk: number): void {
+    const { timestamps, values, count } = collectLate(this.#memory, series, atLeast, () => true);
+    const encoded = codecKernel().encodeXor(timestamps, values, count);
+    const address = this.#room(encoded.length);
+    this.#slab.set(encoded, address);
+    this.#addChunk(address, encoded.length, timestamps[0]!, timestamps[count - 1]!);
+    // Chunks are listed by their first time: move the new one to its place.
+    for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
+      swap(this.#addresses, i);
+      swap(this.#byteLengths, i);
+      swap(this.#minTimes, i);
+      swap(this.#maxTimes, i);
+    }
+  }
+
+  finish(): SeriesSet {
+    return {
+      symbols: this.#symbols,
+      seriesCount: this.seriesCount,
+      labelOffsets: this.#labelOffsets,
+      labels: this.#labels,
+      chunkOffsets: this.#chunkOffsets,
+      chunkAddresses: this.#addresses,
+      chunkByteLengths: this.#byteLengths,
+      chunkMinTimes: this.#minTimes,
+      chunkMaxTimes: this.#maxTimes,
+      chunkEncodings: this.#encodings,
+      warnings: [],
+    };
+  }
+}
+
+/**
+ * The late samples of a series as columns, sorted by time, of equal times the one that came first.
+ * @param take which of the chunks to read
+ */
+export function collectLate(
+  memory: HeadMemory,
+  series: number,
+  atLeast: number,
+  take: (chunk: number) => boolean,
+): { timestamps: Float64Array; values: Float64Array; count: number } {
+  const chunks: number[] = [];
+  const counts: number[] = [];
+  let total = 0;
+  for (let chunk = memory.newestLateChunk(series); chunk !== 0; chunk = memory.olderChunk(chunk)) {
+    const count = memory.chunkSampleCount(chunk);
+    if (memory.chunkKind(chunk) !== CHUNK_KIND_RAW || !take(chunk)) continue;
+    chunks.push(chunk);
+    counts.push(count);
+    total += count;
+  }
+  const size = Math.max(total, atLeast);
+  const times = new Float64Array(size);
+  const words = new Uint32Array(size * 2);
+  let at = 0;
+  // Oldest first: a stable sort then keeps what was stored first in front.
+  for (let i = chunks.length - 1; i >= 0; i--) {
+    memory.rawInto(chunks[i]!, counts[i]!, times, words, at);
+    at += counts[i]!;
+  }
+  const order = Array.from({ length: total }, (_, i) => i).sort((a, b) => times[a]! - times[b]!);
+  const timestamps = new Float64Array(total);
+  const values = new Float64Array(total);
+  const valueWords = new Uint32Array(values.buffer);
+  let count = 0;
+  for (const i of order) {
+    if (count > 0 && timestamps[count - 1] === times[i]) continue;
+    timestamps[count] = times[i]!;
+    valueWords[count * 2] = words[i * 2]!;
+    valueWords[count * 2 + 1] = words[i * 2 + 1]!;
+    count++;
+  }
+  return { timestamps, values, count };
+}
+
+function grown(old: Uint32Array): Uint32Array<ArrayBuffer> {
+  const bigger = new Uint32Array(old.length * 2);
+  bigger.set(old);
+  return bigger;
+}
+
+function grownTimes(old: Float64Array): Float64Array<ArrayBuffer> {
+  const bigger = new Float64Array(old.length * 2);
+  bigger.set(old);
+  return bigger;
+}
+
+function swap(column: Uint32Array | Float64Array, i: number): void {
+  const value = column[i]!;
+  column[i] = column[i - 1]!;
+  column[i - 1] = value;
+}

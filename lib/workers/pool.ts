@@ -1,0 +1,285 @@
+import { Worker } from 'node:worker_threads';
+import { messageOf, VarveError } from '../errors/index.js';
+import type { Logger } from '../telemetry/index.js';
+import { FairQueue } from './fair-queue.js';
+import type { ResultMessage, TaskMessage, WorkerSetup } from './protocol.js';
+
+export interface WorkerPoolOptions {
+  /** Compiled module that calls `serveTasks`. */
+  readonly script: URL;
+  /** Most threads; they are started when first needed and kept. */
+  readonly size: number;
+  /** Cloned to every thread; read there with `workerSetupData`. */
+  readonly data: unknown;
+  /** Tasks of one tenant that may wait. */
+  readonly queuedPerTenantMax: number;
+  /** Tasks of all tenants that may wait. */
+  readonly queuedMax: number;
+  /** Time a thread has to notice that its task is cancelled or late; then it is ended. */
+  readonly graceMs: number;
+  /** V8 heap of one thread in MiB; 0 for Node's default. */
+  readonly heapMiB: number;
+}
+
+export interface RunOptions {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+interface Task {
+  readonly id: number;
+  readonly tenant: string;
+  readonly payload: unknown;
+  readonly enqueuedMs: number;
+  readonly deadlineMs: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly unlisten: () => void;
+  /** At the deadline, later at the end of the grace time. */
+  timer: NodeJS.Timeout;
+  thread: Thread | null;
+  isSettled: boolean;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  readonly flag: Int32Array;
+  task: Task | null;
+}
+
+/**
+ * Long-lived threads that work on one task each at a time. Tasks wait in a queue that is fair to tenants; a cancelled
+ * or late one is dropped from the queue, or told to stop through a shared flag, or, when it doesn't listen, ended with
+ * its thread. A thread that dies takes only its own task along; the next task starts a new one.
+ */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #logger: Logger;
+  readonly #queue = new FairQueue<Task>();
+  readonly #threads: Thread[] = [];
+  #nextId = 1;
+  #crashCount = 0;
+  #isStopped = false;
+
+  constructor(options: WorkerPoolOptions, logger: Logger) {
+    this.#options = options;
+    this.#logger = logger;
+  }
+
+  get queuedCount(): number {
+    return this.#queue.size;
+  }
+
+  get runningCount(): number {
+    return this.#threads.filter((thread) => thread.task !== null).length;
+  }
+
+  get threadCount(): number {
+    return this.#threads.length;
+  }
+
+  get crashCount(): number {
+    return this.#crashCount;
+  }
+
+  /**
+   * Runs a task in some thread.
+   * @param payload cloned to the thread
+   * @throws VarveError limit `queue-full`, unavailable `pool-overloaded` or `pool-stopped`, timeout `query-timeout`,
+   *         cancelled `query-cancelled`, internal `worker-crashed`, limit `worker-out-of-memory`, or the task's own
+   */
+  run(tenant: string, payload: unknown, { timeoutMs, signal }: RunOptions): Promise<unknown> {
+    const refusal = this.#refusal(tenant, signal);
+    if (refusal !== null) return Promise.reject(refusal);
+    return new Promise((resolve, reject) => {
+      const nowMs = performance.now();
+      const onAbort = () => this.#cancel(task);
+      signal.addEventListener('abort', onAbort, { once: true });
+      const task: Task = {
+        id: this.#nextId++,
+        tenant,
+        payload,
+        enqueuedMs: nowMs,
+        deadlineMs: nowMs + timeoutMs,
+        resolve,
+        reject,
+        unlisten: () => signal.removeEventListener('abort', onAbort),
+        timer: setTimeout(() => this.#expire(task), Math.min(timeoutMs, 2 ** 31 - 1)),
+        thread: null,
+        isSettled: false,
+      };
+      this.#queue.push(tenant, task);
+      this.#dispatch();
+    });
+  }
+
+  /** Refuses new tasks, ends all threads. Waiting and running tasks fail with `pool-stopped`. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
+      this.#settle(task, stopped());
+    }
+    const threads = this.#threads.splice(0);
+    await Promise.all(
+      threads.map((thread) => {
+        if (thread.task !== null) {
+          this.#settle(thread.task, stopped());
+          clearTimeout(thread.task.timer);
+        }
+        return thread.worker.terminate();
+      }),
+    );
+  }
+
+  #refusal(tenant: string, signal: AbortSignal): VarveError | null {
+    if (this.#isStopped) return stopped();
+    if (signal.aborted) return cancelled();
+    if (this.#queue.sizeOf(tenant) >= this.#options.queuedPerTenantMax) {
+      return new VarveError('limit', 'queue-full', 'too many outstanding requests', { details: { tenant } });
+    }
+    if (this.#queue.size >= this.#options.queuedMax) {
+      return new VarveError(
+        'unavailable',
+        'pool-overloaded',
+        'too many queries are waiting, try again later',
+      );
+    }
+    return null;
+  }
+
+  #dispatch(): void {
+    while (this.#queue.size > 0) {
+      const thread = this.#threads.find((candidate) => candidate.task === null) ?? this.#startThread();
+      if (thread === null) return;
+      const task = this.#queue.shift()!;
+      task.thread = thread;
+      thread.task = task;
+      Atomics.store(thread.flag, 0, 0);
+      const nowMs = performance.now();
+      const message: TaskMessage = {
+        id: task.id,
+        payload: task.payload,
+        timeoutMs: Math.max(0, task.deadlineMs - nowMs),
+        queuedMs: nowMs - task.enqueuedMs,
+      };
+      try {
+        thread.worker.postMessage(message);
+      } catch (error) {
+        thread.task = null;
+        this.#settle(task, error instanceof Error ? error : new Error(String(error)));
+      }
+    }
+  }
+
+  #startThread(): Thread | null {
+    if (this.#threads.length >= this.#options.size || this.#isStopped) return null;
+    const cancelFlag = new SharedArrayBuffer(4);
+    const setup: WorkerSetup = { cancelFlag, data: this.#options.data };
+    const { heapMiB } = this.#options;
+    const worker = new Worker(this.#options.script, {
+      workerData: setup,
+      ...(heapMiB > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMiB } } : {}),
+    });
+    const thread: Thread = { worker, flag: new Int32Array(cancelFlag), task: null };
+    worker.on('message', (message: ResultMessage) => this.#finish(thread, message));
+    worker.on('error', (error: unknown) => this.#lose(thread, error));
+    worker.on('exit', () => this.#lose(thread, new Error('the thread ended')));
+    this.#threads.push(thread);
+    return thread;
+  }
+
+  #finish(thread: Thread, message: ResultMessage): void {
+    const task = thread.task;
+    if (task === null || task.id !== message.id) return;
+    thread.task = null;
+    clearTimeout(task.timer);
+    if ('error' in message) {
+      const { kind, code, message: text, details } = message.error;
+      this.#settle(task, new VarveError(kind, code, text, { details }));
+    } else if (!task.isSettled) {
+      task.isSettled = true;
+      task.unlisten();
+      task.resolve(message.value);
+    }
+    this.#dispatch();
+  }
+
+  #cancel(task: Task): void {
+    this.#settle(task, cancelled());
+    this.#giveUp(task);
+  }
+
+  #expire(task: Task): void {
+    const place = task.thread === null ? 'query queue' : 'query execution';
+    const late = new VarveError('timeout', 'query-timeout', `query timed out in ${place}`);
+    if (task.thread === null) this.#settle(task, late);
+    else {
+      // The thread knows the deadline too and usually answers first, with a better message.
+      clearTimeout(task.timer);
+      task.timer = setTimeout(() => {
+        this.#settle(task, late);
+        this.#end(task);
+      }, this.#options.graceMs);
+      return;
+    }
+    this.#giveUp(task);
+  }
+
+  /** Nobody waits for the task any more: drops it from the queue or asks its thread to stop. */
+  #giveUp(task: Task): void {
+    clearTimeout(task.timer);
+    if (task.thread === null) {
+      this.#queue.remove(task.tenant, task);
+      return;
+    }
+    if (task.thread.task !== task) return;
+    Atomics.store(task.thread.flag, 0, 1);
+    task.timer = setTimeout(() => this.#end(task), this.#options.graceMs);
+  }
+
+  /** Ends the thread of a task that doesn't listen. */
+  #end(task: Task): void {
+    const thread = task.thread;
+    if (thread === null || thread.task !== task) return;
+    this.#logger.warn({ tenant: task.tenant }, 'a query did not stop in time, its thread is ended');
+    this.#lose(thread, new Error('the thread was ended because its task did not stop'));
+    void thread.worker.terminate();
+  }
+
+  #lose(thread: Thread, error: unknown): void {
+    const index = this.#threads.indexOf(thread);
+    if (index < 0) return;
+    this.#threads.splice(index, 1);
+    this.#crashCount++;
+    const task = thread.task;
+    thread.task = null;
+    if (!this.#isStopped) this.#logger.error({ error: messageOf(error) }, 'a query thread died');
+    if (task !== null) {
+      clearTimeout(task.timer);
+      const isMemory = (error as { code?: string }).code === 'ERR_WORKER_OUT_OF_MEMORY';
+      this.#settle(
+        task,
+        isMemory
+          ? new VarveError('limit', 'worker-out-of-memory', 'the query needs more memory than its thread has')
+          : new VarveError('internal', 'worker-crashed', `the query thread died: ${messageOf(error)}`),
+      );
+    }
+    this.#dispatch();
+  }
+
+  #settle(task: Task, error: Error): void {
+    if (task.isSettled) return;
+    task.isSettled = true;
+    task.unlisten();
+    clearTimeout(task.timer);
+    task.reject(error);
+  }
+}
+
+function cancelled(): VarveError {
+  return new VarveError('cancelled', 'query-cancelled', 'query was canceled in query execution');
+}
+
+function stopped(): VarveError {
+  return new VarveError('unavailable', 'pool-stopped', 'the server is stopping');
+}

@@ -1,0 +1,20 @@
+import { serveTasks } from '../serve.js';
+
+/** A thread for the pool's tests: does what the payload says. */
+serveTasks(async (payload, context) => {
+  const { action, text } = payload as { action: string; text: string };
+  switch (action) {
+    case 'crash':
+      process.exit(3);
+      break;
+    case 'throw':
+      throw new Error(text);
+    case 'spin':
+      while (!context.isCancelled() && performance.now() < context.deadlineMs);
+      return { value: 'stopped', transfer: [] };
+    case 'hang':
+      for (;;);
+    default:
+      return { value: text, transfer: [] };
+  }
+});
