@@ -1,6 +1,5 @@
 import { assertNever } from '../../assert/index.js';
-import { formatF6, formatG } from '../func/number-format.js';
-import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
+import { compareScalars, formatF6, formatG, scalarArithmetic } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { ScalarNode, VectorNode } from '../plan/index.js';
 import { accumulate, isAccumulating } from './aggregate.js';
