@@ -70,7 +70,7 @@ export const configSchema = group('General', {
   push: group('Receiving', {
     maxBodyBytes: byteSize('100MiB', 'Largest push request as sent, compressed.'),
     maxDecodedBytes: byteSize(
-      '512MiB',
+      '100MiB',
       'Largest push request after decompression; checked before it is decoded.',
     ),
     maxInflightBytes: byteSize('512MiB', 'Bodies of push requests held at once; above it requests get 503.'),

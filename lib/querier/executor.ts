@@ -4,6 +4,7 @@ import type { QueryEngine } from '../promql/exec/index.js';
 import type { LabelQuery, Queryable } from '../storage/index.js';
 import { badData, badParameter, encodeError } from './api-error.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
+import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import type { SourceDescriptor } from './sources.js';
 import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
@@ -91,7 +92,7 @@ export class TaskExecutor {
       throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
     }
     try {
-      const source = await this.#opener.open(task.sources);
+      const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
       return encodeQueryResult(result, {

@@ -1,6 +1,11 @@
-import { VarveError } from '../errors/index.js';
 import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
-import { type ParserOptions, parseExpr, parseMetricSelector } from '../promql/parse/index.js';
+import {
+  exprToJson,
+  type ParserOptions,
+  parseExpr,
+  parseMetricSelector,
+  prettyExpr,
+} from '../promql/parse/index.js';
 import type { Language } from './executor.js';
 
 /** The one place where the querier takes hold of the query language. */
@@ -15,17 +20,7 @@ export function makeLanguage(options: ParserOptions): Language {
   return {
     parseSelector: parseMetricSelector,
     check: (query) => void parseExpr(query, options),
-    format: (query) => {
-      parseExpr(query, options);
-      throw missing('format_query');
-    },
-    toTree: (query) => {
-      parseExpr(query, options);
-      throw missing('parse_query');
-    },
+    format: (query) => prettyExpr(parseExpr(query, options)),
+    toTree: (query) => exprToJson(parseExpr(query, options)),
   };
-}
-
-function missing(endpoint: string): VarveError {
-  return new VarveError('unavailable', 'endpoint-missing', `this build has no ${endpoint}`);
 }

@@ -1,6 +1,6 @@
 import type { PositionRange } from '../parse/index.js';
 import type { QueryContext } from './context.js';
-import { valueOf } from './label-columns.js';
+import { labelIdOf } from './label-columns.js';
 import { type Block, RowSource } from './source.js';
 
 const COUNTER_SUFFIXES = ['_total', '_sum', '_count', '_bucket'];
@@ -32,8 +32,8 @@ export class CounterHintRows extends RowSource {
     let lastName = -2;
     let lastType = -2;
     for (let i = from; i < to; i++) {
-      const name = valueOf(this.labels, i, this.nameId);
-      const type = this.typeId < 0 ? -1 : valueOf(this.labels, i, this.typeId);
+      const name = labelIdOf(this.labels, i, this.nameId);
+      const type = this.typeId < 0 ? -1 : labelIdOf(this.labels, i, this.typeId);
       if (name === lastName && type === lastType) continue;
       if (this.check(name, type, block.present + (i - from) * this.steps)) {
         lastName = name;

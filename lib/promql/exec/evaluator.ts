@@ -1,7 +1,8 @@
 import { assertNever } from '../../assert/index.js';
 import { formatF6, formatG } from '../func/number-format.js';
 import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
-import { isComparison, type ScalarNode, type VectorNode } from '../plan/index.js';
+import { isComparison } from '../parse/index.js';
+import type { ScalarNode, VectorNode } from '../plan/index.js';
 import { accumulate, isAccumulating } from './aggregate.js';
 import { binaryRows } from './binary.js';
 import { histogramFractionRows, histogramQuantileRows } from './classic.js';
@@ -55,8 +56,9 @@ export class Evaluator {
       case 'scalarBinary': {
         const rhs = this.scalar(node.rhs);
         const { op } = node;
+        const compares = op !== 'min_of' && op !== 'max_of' && isComparison(op);
         return this.scalar(node.lhs).map((x, k) =>
-          isComparison(op) ? Number(compareScalars(op, x, rhs[k]!)) : scalarArithmetic(op, x, rhs[k]!),
+          compares ? Number(compareScalars(op, x, rhs[k]!)) : scalarArithmetic(op, x, rhs[k]!),
         );
       }
       default:

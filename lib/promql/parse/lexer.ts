@@ -298,8 +298,7 @@ export class Lexer {
   private lexBracketWord(c: number): void {
     if (c === 0x3a) {
       if (this.hasColon) throw this.error("unexpected colon ':'");
-      if (this.at(this.position + 1) === 0x3a) this.take(Token.doubleColon, 2);
-      else this.take(Token.colon, 1);
+      this.take(Token.colon, 1);
       this.hasColon = true;
       return;
     }

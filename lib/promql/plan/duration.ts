@@ -56,7 +56,7 @@ function binary(expr: Extract<DurationExpr, { kind: 'binary' }>, settings: Durat
 }
 
 // int64 nanoseconds in seconds.
-const SECONDS_MAX = 9223372036.854775;
+const SECONDS_MAX = 2 ** 63 / 1e9;
 
 /**
  * Evaluates a duration expression to whole milliseconds, truncated toward zero.
