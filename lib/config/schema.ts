@@ -23,6 +23,8 @@ export const FEATURES = [
   'promql-extended-range-selectors',
   'promql-binop-fill-modifiers',
   'promql-duration-expr',
+  'promql-delayed-name-removal',
+  'type-and-unit-labels',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 
@@ -68,7 +70,7 @@ export const configSchema = group('General', {
   push: group('Receiving', {
     maxBodyBytes: byteSize('100MiB', 'Largest push request as sent, compressed.'),
     maxDecodedBytes: byteSize(
-      '512MiB',
+      '100MiB',
       'Largest push request after decompression; checked before it is decoded.',
     ),
     maxInflightBytes: byteSize('512MiB', 'Bodies of push requests held at once; above it requests get 503.'),

@@ -192,7 +192,9 @@ export class QueryApi {
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
     const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
     const withStats = call.params.get('stats') !== '';
-    const task: QueryTask = { kind: 'query', request, withStats, sources: snapshot.sources };
+    const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
+    const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
+    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
     await this.#runTask(call, task, timeoutMs, snapshot);
   }
 

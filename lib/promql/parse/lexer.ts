@@ -279,7 +279,11 @@ export class Lexer {
       this.lexNumberOrDuration();
       return;
     }
-    if (this.lexDurationKeyword()) return;
+    if (this.lexDurationKeyword()) {
+      // Prometheus forgets this one and refuses the colon of `[step():1m]`; nothing else there makes it an error.
+      this.hasDuration = true;
+      return;
+    }
     throw this.error(
       `unexpected character in duration expression: ${goQuoteRune(this.charAt(this.position))}`,
     );
@@ -298,8 +302,7 @@ export class Lexer {
   private lexBracketWord(c: number): void {
     if (c === 0x3a) {
       if (this.hasColon) throw this.error("unexpected colon ':'");
-      if (this.at(this.position + 1) === 0x3a) this.take(Token.doubleColon, 2);
-      else this.take(Token.colon, 1);
+      this.take(Token.colon, 1);
       this.hasColon = true;
       return;
     }

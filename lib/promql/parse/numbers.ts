@@ -79,9 +79,9 @@ function numberError(source: string, what: string): string {
   return `error parsing number: strconv.ParseFloat: parsing ${goQuote(source)}: ${what}`;
 }
 
-/** Whether a number of seconds does not fit int64 nanoseconds. */
+/** Whether a number of seconds, or NaN, does not fit int64 nanoseconds. */
 export function isDurationOutOfRange(seconds: number): boolean {
-  return seconds > DURATION_SECONDS_MAX || seconds < -DURATION_SECONDS_MAX;
+  return !(seconds <= DURATION_SECONDS_MAX && seconds >= -DURATION_SECONDS_MAX);
 }
 
 /** Seconds to whole milliseconds as Prometheus gets there: rounded to nanoseconds, then truncated. */

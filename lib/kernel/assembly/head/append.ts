@@ -285,11 +285,12 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
 // @ts-ignore: decorator
 @inline function appendSample(s: usize, t: i64, v: u64, futureLimit: i64): i32 {
   if (t > futureLimit) return <i32>CODE_FUTURE;
+  if (t <= -TIME_LIMIT) return <i32>CODE_OUT_OF_BOUNDS;
   const lastTime = load<i64>(s, SERIES_LAST_TIME);
   if (t > lastTime) {
     // A young head takes any age; later, in-order samples may lie at most half a block range behind the newest.
     const bound = maxTime == NO_TIME ? NO_TIME : maxTime - (rangeMs >> 1);
-    if (t >= bound && t > -TIME_LIMIT) {
+    if (t >= bound) {
       if (!appendInOrder(s, t, v)) return -1;
       if (t > maxTime) maxTime = t;
       return <i32>CODE_ACCEPTED;
@@ -298,7 +299,7 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
     return load<u64>(s, SERIES_LAST_VALUE) == v ? <i32>CODE_DUPLICATE : <i32>CODE_NEW_VALUE;
   }
   if (windowMs > 0) {
-    if (maxTime != NO_TIME && t > -TIME_LIMIT && t >= maxTime - windowMs) return appendOutOfOrder(s, t, v);
+    if (maxTime != NO_TIME && t >= maxTime - windowMs) return appendOutOfOrder(s, t, v);
     return <i32>CODE_TOO_OLD;
   }
   if (maxTime == NO_TIME || t < maxTime - (rangeMs >> 1)) return <i32>CODE_OUT_OF_BOUNDS;
