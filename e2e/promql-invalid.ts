@@ -118,6 +118,7 @@ export const INVALID_QUERIES: readonly string[] = [
   ],
   ...[
     '1_',
+    '1_ + 1',
     '1__0',
     '1h30',
     '0x1.8p1',
