@@ -1,7 +1,7 @@
 import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
 import { createMatcher, type Matcher } from '../../matcher/index.js';
-import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
+import { compareScalars, scalarArithmetic } from '../func/index.js';
 import {
   type Aggregate,
   type BinaryExpr,
