@@ -83,7 +83,9 @@ export class HeadMemory {
     return Atomics.load(this.#words, address >>> 2);
   }
 
-  get words(): Uint32Array {
+  /** The memory as words, as far as `end` at least. */
+  wordsTo(end: number): Uint32Array {
+    if (end > this.#byteLength) this.#grow();
     return this.#words;
   }
 
@@ -274,24 +276,24 @@ export class HeadMemory {
   }
 
   chunkByteLength(chunk: number): number {
-    return this.#view.getUint16(chunk + 4, true);
+    return this.load(chunk + 4) & 0xffff;
   }
 
   chunkKind(chunk: number): number {
-    return this.#view.getUint16(chunk + 6, true) & 0xff;
+    return (this.load(chunk + 4) >>> 16) & 0xff;
   }
 
   isMarked(chunk: number): boolean {
-    return (this.#view.getUint16(chunk + 6, true) & CHUNK_MARKED) !== 0;
+    return ((this.load(chunk + 4) >>> 16) & CHUNK_MARKED) !== 0;
   }
 
   chunkMinTime(chunk: number): number {
-    return this.#view.getInt32(chunk + 12, true) * 2 ** 32 + this.#words[(chunk + 8) >>> 2]!;
+    return (this.load(chunk + 12) | 0) * 2 ** 32 + this.#words[(chunk + 8) >>> 2]!;
   }
 
   /** Time of the last sample; may already include a sample that the count read earlier does not. */
   chunkMaxTime(chunk: number): number {
-    return this.chunkMinTime(chunk) + this.#words[(chunk + 16) >>> 2]!;
+    return this.chunkMinTime(chunk) + this.load(chunk + 16);
   }
 
   /**
