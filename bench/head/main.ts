@@ -1,6 +1,6 @@
+import { compress } from '../../e2e/wire.js';
 import { HeadKernel, ScanKernel } from '../../lib/kernel/index.js';
 import { RequestBody } from '../load/body.js';
-import { compress } from '../../e2e/wire.js';
 
 /**
  * The kernel's part of the write path: snappy decode and scan, lookup of the series, append with log encoding. Prints ns
