@@ -13,6 +13,7 @@ import {
 } from '../../lib/querier/index.js';
 import type { Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+import { DataLock } from './data-lock.js';
 
 export interface StorageParts {
   readonly config: Config;
@@ -95,17 +96,20 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
       return figures === null ? EMPTY_HEAD_STATS : { ...figures, minTimeMs: null };
     },
   };
+  let lock: DataLock | null = null;
   return {
     sources,
     push: distributor,
     flush: (tenant) => ingester.flush(tenant),
     start: async () => {
+      lock = await DataLock.take(resolve(config.dataDir));
       await blocks.start();
       await ingester.start();
     },
     stop: async () => {
       await ingester.stop();
       await blocks.stop();
+      await lock?.release();
     },
   };
 }

@@ -13,8 +13,8 @@ import {
 } from '../settings/index.js';
 import { DEFAULT_TENANT, isValidTenant } from '../tenant/index.js';
 
-/** Parts of the program that can run in one process. `all` is every one of them. */
-export const TARGETS = ['all', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
+/** Sets of roles that a process can run. Roles in processes of their own come with the cluster. */
+export const TARGETS = ['all'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** Optional parts, named as Prometheus names its own. */
@@ -65,7 +65,10 @@ export const configSchema = group('General', {
     grafanaApplication: text('Varve', 'Name reported by status/buildinfo, which Grafana reads.'),
   }),
   grpc: group('gRPC server', {
-    listen: listenAddress('127.0.0.1:9095', 'Address of the gRPC server.'),
+    listen: listenAddress(
+      '127.0.0.1:9095',
+      'Address of the gRPC server; not used while all roles run in one process.',
+    ),
   }),
   push: group('Receiving', {
     maxBodyBytes: byteSize('100MiB', 'Largest push request as sent, compressed.'),

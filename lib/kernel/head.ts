@@ -136,7 +136,7 @@ export class HeadKernel {
     return new VarveError(
       'unavailable',
       'head-memory-full',
-      `the in-memory head is full (${this.#memoryBytesMax} bytes): flush it, raise ingester.head_memory_bytes_max or add ingesters`,
+      `the in-memory head is full (${this.#memoryBytesMax} bytes): flush it, raise head.memory_bytes_max or add ingesters`,
     );
   }
 
