@@ -19,8 +19,15 @@ export interface Pushed {
   readonly counts: number[];
 }
 
-/** Appends a request whose labels are canonical. */
+/** Appends a request whose labels are canonical, and forgets the log of it. */
 export function push(head: HeadKernel, series: readonly TestSeries[], futureLimitMs = 8.64e15): Pushed {
+  const pushed = append(head, series, futureLimitMs);
+  head.takeBatch(false);
+  return pushed;
+}
+
+/** Appends a request whose labels are canonical; its log records stand in the batch. */
+export function append(head: HeadKernel, series: readonly TestSeries[], futureLimitMs = 8.64e15): Pushed {
   const body = snappy(writeRequest(series));
   const columns = scan.load([body], body.length, 2 ** 27);
   if (head.loadBatch(scan) > 0) {
@@ -31,7 +38,6 @@ export function push(head: HeadKernel, series: readonly TestSeries[], futureLimi
     }
   }
   const { counts } = head.appendLoaded(futureLimitMs);
-  head.takeBatch(false);
   return { counts: [...counts] };
 }
 
