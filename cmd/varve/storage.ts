@@ -93,7 +93,7 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
     metadata: async (tenant) => ingester.metadata(tenant),
     headStats: async (tenant, limit) => {
       const figures = ingester.statistics(tenant, limit);
-      return figures === null ? EMPTY_HEAD_STATS : { ...figures, minTimeMs: null };
+      return figures ?? EMPTY_HEAD_STATS;
     },
   };
   let lock: DataLock | null = null;
