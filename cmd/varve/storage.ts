@@ -76,11 +76,13 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
       const head = ingester.hold(tenant);
       const inBucket = blocks.snapshot(tenant, minTimeMs, maxTimeMs);
       const found: SourceDescriptor[] = [...inBucket.sources];
+      const memoryKey = `head-${head?.view.id}`;
       if (head !== null) {
-        found.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: head.maxTimeMs, view: head.view });
+        found.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: head.maxTimeMs, memoryKey });
       }
       return {
         sources: found,
+        attachments: head === null ? [] : [{ key: memoryKey, value: head.view.memory }],
         release: () => {
           head?.release();
           inBucket.release();

@@ -64,6 +64,7 @@ export class Ingester implements BatchAppender {
   #replay: ReplayStatus | null = null;
   #timer: NodeJS.Timeout | null = null;
   #ready = false;
+  #isCutting = false;
 
   constructor(parts: IngesterParts) {
     this.#parts = parts;
@@ -123,7 +124,17 @@ export class Ingester implements BatchAppender {
     this.#ready = false;
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.allSettled(this.#opening.values());
-    for (const store of this.#stores.values()) await store.close(this.#parts.options.flushOnShutdown);
+    // One tenant's full disk must not keep the others from being closed.
+    for (const [tenant, store] of this.#stores) {
+      try {
+        await store.close(this.#parts.options.flushOnShutdown);
+      } catch (thrown) {
+        this.#parts.logger.error(
+          { tenant, error: messageOf(thrown) },
+          'the store was not closed in order; what was acknowledged is in the log',
+        );
+      }
+    }
   }
 
   /** What is being replayed, null when nothing is. */
@@ -159,8 +170,8 @@ export class Ingester implements BatchAppender {
         this.#walSeconds.observe(seconds);
       },
     });
-    const progress = { segment: 0, lastSegment: 0 };
-    this.#replay = { tenant, ...progress };
+    const progress = { tenant, segment: 0, lastSegment: 0 };
+    this.#replay = progress;
     try {
       const result = await store.open(progress);
       if (result.sampleCount > 0 || result.tear !== null) {
@@ -184,7 +195,7 @@ export class Ingester implements BatchAppender {
         );
       }
     } finally {
-      this.#replay = null;
+      if (this.#replay === progress) this.#replay = null;
     }
     this.#stores.set(tenant, store);
     return store;
@@ -257,6 +268,8 @@ export class Ingester implements BatchAppender {
   }
 
   async #cutDue(): Promise<void> {
+    if (this.#isCutting) return;
+    this.#isCutting = true;
     for (const [tenant, store] of this.#stores) {
       try {
         store.setOutOfOrderWindow(this.#parts.limits.of(tenant).outOfOrderTimeWindowMs);
@@ -269,6 +282,7 @@ export class Ingester implements BatchAppender {
         );
       }
     }
+    this.#isCutting = false;
   }
 }
 

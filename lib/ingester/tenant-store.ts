@@ -42,12 +42,17 @@ export class TenantStore {
   readonly #options: TenantStoreOptions;
   #commit: GroupCommit | null = null;
   #cutting: Promise<unknown> = Promise.resolve();
+  /** Up to here the head was cut, exclusive. */
   #cutUpToMs = Number.NEGATIVE_INFINITY;
+  /** End of the chunks that are marked but not in blocks yet, exclusive; -Infinity when there are none. */
+  #markedEndMs = Number.NEGATIVE_INFINITY;
+  #windowMs: number;
   #lastAppendMs: number;
   #closed = false;
 
   constructor(options: TenantStoreOptions) {
     this.#options = options;
+    this.#windowMs = options.outOfOrderWindowMs;
     this.head = new Head({
       chunkRangeMs: options.blockRangeMs,
       outOfOrderWindowMs: options.outOfOrderWindowMs,
@@ -82,6 +87,7 @@ export class TenantStore {
   }
 
   setOutOfOrderWindow(windowMs: number): void {
+    this.#windowMs = windowMs;
     this.head.kernel.configure(this.#options.blockRangeMs, windowMs);
   }
 
@@ -143,9 +149,9 @@ export class TenantStore {
   async cutDue(idleMs: number): Promise<readonly CutBlock[]> {
     const maxTimeMs = this.head.kernel.maxTimeMs;
     if (maxTimeMs === null || this.head.kernel.seriesCount === 0) return [];
-    const { blockRangeMs, outOfOrderWindowMs, clock } = this.#options;
+    const { blockRangeMs, clock } = this.#options;
     if (clock.monotonicMs() - this.#lastAppendMs >= idleMs) return this.flush();
-    const settled = maxTimeMs - Math.max(blockRangeMs / 2, outOfOrderWindowMs);
+    const settled = maxTimeMs - Math.max(blockRangeMs / 2, this.#windowMs);
     const upToMs = Math.floor(settled / blockRangeMs) * blockRangeMs;
     if (upToMs <= this.#cutUpToMs) return [];
     return this.#exclusively(() => this.#cut(upToMs));
@@ -172,14 +178,25 @@ export class TenantStore {
     // What was logged before this segment and lies before `upToMs` will be in the blocks.
     const segment = await commit.rotate();
     const chunkCount = await this.head.mark(upToMs);
-    this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
-    if (chunkCount === 0) return [];
-    const blocks = await this.#writeBlocks(upToMs);
+    // Marked chunks stay marked when a cut fails; then the next one takes them along. One that was open may reach further.
+    if (chunkCount > 0) {
+      const endMs = Math.max(upToMs, this.head.kernel.markedMaxTimeMs + 1);
+      this.#markedEndMs = Math.max(this.#markedEndMs, endMs);
+    }
+    if (this.#markedEndMs === Number.NEGATIVE_INFINITY) {
+      // Nothing but series whose samples were all refused.
+      await this.head.dropMarked();
+      this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
+      return [];
+    }
+    const blocks = await this.#writeBlocks(Math.max(upToMs, this.#markedEndMs));
     await writeCutMark(this.#options.directory, { segment, timeMs: upToMs });
     await this.#options.onBlocks(blocks);
     // Queries that began before the blocks were visible still need the marked chunks.
     await this.head.drained();
     const removedSeries = await this.head.dropMarked();
+    this.#markedEndMs = Number.NEGATIVE_INFINITY;
+    this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
     await this.#checkpoint(segment - 1, upToMs);
     this.#options.logger.info(
       {
@@ -227,10 +244,13 @@ export class TenantStore {
 
   /** Syncs and closes the log; with `flush` the head goes into blocks first. */
   async close(flush: boolean): Promise<void> {
-    if (flush) await this.flush();
-    await this.#cutting;
-    this.#closed = true;
-    await this.#commit?.close();
+    try {
+      if (flush) await this.flush();
+    } finally {
+      await this.#cutting;
+      this.#closed = true;
+      await this.#commit?.close();
+    }
   }
 }
 

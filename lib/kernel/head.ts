@@ -41,6 +41,7 @@ interface HeadExports {
   sweepPairsSlice(pair: number, budget: number): number;
   sweepNames(): number;
   readonly markedChunks: { readonly value: number };
+  markedMaxTimeMs(): number;
   readonly removedSeries: { readonly value: number };
   recordReserve(byteCount: number): number;
   recordPointer(): number;
@@ -266,10 +267,11 @@ export class HeadKernel {
     return ref;
   }
 
-  #putLabels(labels: Uint8Array): number {
-    if (labels.length > this.#labelCapacity) {
+  /** Copies bytes into scratch memory, with room for `room` bytes in all. */
+  #putLabels(labels: Uint8Array, room = labels.length): number {
+    if (room > this.#labelCapacity) {
       if (this.#labelAddress !== 0) this.#exports.headFree(this.#labelAddress, this.#labelCapacity);
-      this.#labelCapacity = Math.max(labels.length, 4096);
+      this.#labelCapacity = Math.max(room, 4096);
       this.#labelAddress = this.#exports.headAlloc(this.#labelCapacity) >>> 0;
       if (this.#labelAddress === 0) {
         this.#labelCapacity = 0;
@@ -350,10 +352,8 @@ export class HeadKernel {
    * The record (type byte included) is copied.
    */
   replaySeries(record: Uint8Array): number {
-    // The second part of the label buffer takes one series in its canonical encoding.
-    const room = new Uint8Array(record.length * 3 + 128);
-    room.set(record);
-    const address = this.#putLabels(room);
+    // The second part of the scratch memory takes one series in its canonical encoding, at most three times as long.
+    const address = this.#putLabels(record, record.length * 4 + 128);
     const taken = this.#exports.replaySeries(address, record.length, address + record.length + 16);
     this.#refresh();
     if (taken === -2) throw this.#outOfMemory();
@@ -382,6 +382,11 @@ export class HeadKernel {
     return this.#exports.markedChunks.value >>> 0;
   }
 
+  /** Time of the newest sample in the chunks that were marked since `truncateBegin`, -Infinity when there are none. */
+  get markedMaxTimeMs(): number {
+    return this.markedChunks === 0 ? Number.NEGATIVE_INFINITY : this.#exports.markedMaxTimeMs();
+  }
+
   truncateSlice(ref: number, budget: number): number {
     return this.#exports.truncateSlice(ref, budget) >>> 0;
   }
@@ -408,10 +413,8 @@ export class HeadKernel {
    * @param endSegment fill the last page, so that what follows begins a new segment
    */
   takeBatch(endSegment: boolean): Uint8Array {
-    if (endSegment) {
-      if (this.#exports.batchReserve(32768) === 0) throw this.#outOfMemory();
-      this.#exports.batchPadPage();
-    }
+    // Every reservation leaves room for this padding: handing a batch over cannot fail.
+    if (endSegment) this.#exports.batchPadPage();
     const address = this.#exports.batchPointer() >>> 0;
     const length = this.#exports.batchLength();
     this.#exports.batchSwap();

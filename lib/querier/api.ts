@@ -252,13 +252,12 @@ export class QueryApi {
   ): Promise<void> {
     const controller = new AbortController();
     exchange.onDisconnect(() => controller.abort());
-    let answer: TaskAnswer;
-    try {
-      const options = { timeoutMs, signal: controller.signal };
-      answer = (await this.#parts.pool.run(tenant, task, options)) as TaskAnswer;
-    } finally {
-      snapshot?.release();
-    }
+    const answer = (await this.#parts.pool.run(tenant, task, {
+      timeoutMs,
+      signal: controller.signal,
+      attachments: snapshot?.attachments ?? [],
+      onReleased: () => snapshot?.release(),
+    })) as TaskAnswer;
     await exchange.sendCompressed(answer.status, JSON_TYPE, answer.body);
   }
 

@@ -20,7 +20,7 @@ const ALL: ParserOptions = {
 /** The folder with upstream's scripts: beside the checkout, or named by the environment. */
 function findScripts(): string | null {
   const here = dirname(fileURLToPath(import.meta.url));
-  const candidates = [process.env['VARVE_SHARED'], join(here, '../../../../../shared'), '/work/shared'];
+  const candidates = [process.env['VARVE_SHARED'], join(here, '../../../../../shared')];
   for (const shared of candidates)
     if (shared !== undefined && existsSync(join(shared, 'promqltest'))) return join(shared, 'promqltest');
   return null;

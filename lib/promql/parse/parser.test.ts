@@ -1,7 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Expr, ParserOptions } from './ast.js';
+import { formatExpr } from './format.js';
 import { FUNCTIONS } from './functions.js';
+import { exprToJson } from './json.js';
 import { parseExpr, parseMetricSelector } from './parser.js';
+import { prettyExpr } from './pretty.js';
 import { valueTypeOf } from './types.js';
 
 const ALL: ParserOptions = {
@@ -319,7 +322,16 @@ describe('hostile depth', () => {
     expect(() => parse(query)).toThrow(expect.objectContaining({ code: 'promql-parse' }));
   });
 
-  test('long chains of real queries pass', () => {
-    expect(parse(`foo${' or foo'.repeat(2000)}`)).toMatchObject({ kind: 'binary' });
+  test.each([
+    ['a chain', `foo${' + foo'.repeat(1000)}`],
+    ['a chain in parentheses', `${'('.repeat(298)}foo${' + foo'.repeat(1000)}${')'.repeat(298)}`],
+    ['calls', `${'abs('.repeat(299)}foo${')'.repeat(299)}`],
+    ['a tower of powers', `foo${' ^ foo'.repeat(299)}`],
+  ])('%s within the limits can be walked', (_, query) => {
+    const expr = parse(query);
+    expect(formatExpr(parse(formatExpr(expr)))).toBe(formatExpr(expr));
+    expect(prettyExpr(expr).length).toBeGreaterThan(query.length);
+    expect(exprToJson(expr)).not.toBeNull();
+    expect(valueTypeOf(expr)).toBe('vector');
   });
 });

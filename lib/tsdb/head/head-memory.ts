@@ -89,7 +89,9 @@ export class HeadMemory {
     return this.#words[address >>> 2]!;
   }
 
-  get words(): Uint32Array {
+  /** The memory as words, as far as `end` at least. */
+  wordsTo(end: number): Uint32Array {
+    if (end > this.#byteLength) this.#grow();
     return this.#words;
   }
 
@@ -319,12 +321,12 @@ export class HeadMemory {
   }
 
   chunkMinTime(chunk: number): number {
-    return (this.#words[(chunk + 12) >>> 2]! | 0) * 2 ** 32 + this.#words[(chunk + 8) >>> 2]!;
+    return (this.#fixed(chunk + 12) | 0) * 2 ** 32 + this.#fixed(chunk + 8);
   }
 
   /** Time of the last sample; may already include a sample that the count read earlier does not. */
   chunkMaxTime(chunk: number): number {
-    return this.chunkMinTime(chunk) + this.#words[(chunk + 16) >>> 2]!;
+    return this.chunkMinTime(chunk) + this.load(chunk + 16);
   }
 
   /**

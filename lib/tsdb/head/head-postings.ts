@@ -113,11 +113,17 @@ export class HeadPostings {
   }
 
   #union(pairs: readonly number[]): Uint32Array {
-    // Ingestion goes on: a list may be longer by now than its count said.
-    const room = this.#seriesCount(pairs) + pairs.length * 64 + 1024;
-    const refs = new Uint32Array(room);
-    let end = 0;
-    for (const pair of pairs) end = this.#memory.postingsInto(pair, refs, end);
+    // Ingestion goes on: a list may be longer by now than its count said. When that filled the array, lists may have been
+    // cut off, and all is read again with more room.
+    let refs: Uint32Array<ArrayBuffer>;
+    let end: number;
+    let spare = 1024;
+    do {
+      refs = new Uint32Array(this.#seriesCount(pairs) + spare);
+      end = 0;
+      for (const pair of pairs) end = this.#memory.postingsInto(pair, refs, end);
+      spare *= 8;
+    } while (end === refs.length);
     const found = refs.subarray(0, end);
     return pairs.length > 1 ? found.sort() : found;
   }
@@ -180,7 +186,7 @@ class PairTest {
   accepts(labels: number): boolean {
     const memory = this.#memory;
     const count = memory.load(labels);
-    const words = memory.words;
+    const words = memory.wordsTo(labels + 4 + count * 4);
     const from = (labels + 4) >>> 2;
     if (this.#only >= 0) {
       for (let i = 0; i < count; i++) if (words[from + i] === this.#only) return !this.#matcher.isNegative;

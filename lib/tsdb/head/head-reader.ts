@@ -15,6 +15,8 @@ import { HeadPostings } from './head-postings.js';
 
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
+/** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
+const LATE_SAMPLES_PER_CHUNK = 240;
 
 /**
  * A head as a source of series, read from a query thread while the ingest thread goes on writing. One reader serves one
@@ -262,19 +264,29 @@ class SeriesColumns {
     this.#addChunk(address, byteLength, memory.chunkMinTime(chunk), memory.chunkMaxTime(chunk));
   }
 
-  /** Late samples of a series become one more chunk, put in front so that they win over nothing they should not. */
+  /** Late samples of a series become further chunks, put in their place by first time. */
   #addLate(series: number, atLeast: number, firstChunk: number): void {
-    const { timestamps, values, count } = collectLate(this.#memory, series, atLeast, () => true);
-    const encoded = codecKernel().encodeXor(timestamps, values, count);
-    const address = this.#room(encoded.length);
-    this.#slab.set(encoded, address);
-    this.#addChunk(address, encoded.length, timestamps[0]!, timestamps[count - 1]!);
-    // Chunks are listed by their first time: move the new one to its place.
-    for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
-      swap(this.#addresses, i);
-      swap(this.#byteLengths, i);
-      swap(this.#minTimes, i);
-      swap(this.#maxTimes, i);
+    const late = collectLate(this.#memory, series, atLeast, () => true);
+    const { minTimeMs, maxTimeMs } = this.#hints;
+    for (let from = 0; from < late.count; from += LATE_SAMPLES_PER_CHUNK) {
+      const to = Math.min(late.count, from + LATE_SAMPLES_PER_CHUNK);
+      const first = late.timestamps[from]!;
+      const last = late.timestamps[to - 1]!;
+      if (last < minTimeMs || first > maxTimeMs) continue;
+      const encoded = codecKernel().encodeXor(
+        late.timestamps.subarray(from, to),
+        late.values.subarray(from, to),
+        to - from,
+      );
+      const address = this.#room(encoded.length);
+      this.#slab.set(encoded, address);
+      this.#addChunk(address, encoded.length, first, last);
+      for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
+        swap(this.#addresses, i);
+        swap(this.#byteLengths, i);
+        swap(this.#minTimes, i);
+        swap(this.#maxTimes, i);
+      }
     }
   }
 

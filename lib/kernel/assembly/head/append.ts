@@ -8,7 +8,7 @@ import {
   SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
 } from './layout';
 import { retire } from './retire';
-import { findByLabels, seriesAt, seriesCreate, seriesForward, seriesResolve } from './series';
+import { findByLabels, seriesAt, seriesCreate, seriesForward, seriesLive, seriesResolve } from './series';
 import { putUvarint, samplesAdd, samplesBegin, samplesEnd } from './wal';
 
 // Prometheus' head cuts chunks the same way (spec: chunks, section 9), so that blocks come out alike.
@@ -19,6 +19,7 @@ const CHUNK_FIRST_BYTES: u32 = 80;
 const CHUNK_LARGEST_BYTES: u32 = 1152; // header, 1005 + 19 payload bytes, and the slack
 const STORE_SLACK: u32 = 8; // the bit writer stores whole words
 const OOO_SAMPLES_MAX: u32 = 32;
+const SPAN_MAX: i64 = 0x7fffffff; // ms: the span of a chunk is a u32
 
 const NO_TIME: i64 = i64.MIN_VALUE;
 // Beyond these no calendar reaches; the margin keeps differences of times far from overflow.
@@ -103,6 +104,7 @@ function trimChunk(s: usize): void {
   const p = alloc(bytes);
   if (p == 0) return;
   memory.copy(p, chunk, bytes);
+  store<u16>(s, <u16>(blockBytes(bytes) - CHUNK_HEADER_BYTES), SERIES_CAPACITY);
   atomic.store<u32>(s + SERIES_CHUNK, <u32>p);
   retire(chunk, size);
 }
@@ -148,7 +150,7 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     const parts = floor<f64>(nextAt / (<f64>(lastTime - minTime + 1) * 4.0));
     if (parts > 1.0) store<u32>(s, <u32>(nextAt / parts), SERIES_NEXT_AT);
   }
-  if (t - minTime >= <i64>load<u32>(s, SERIES_NEXT_AT) || n >= SAMPLES_MAX || bit >> 3 > CHUNK_BYTES_SOFT_MAX) {
+  if (t - minTime >= <i64>load<u32>(s, SERIES_NEXT_AT) || n >= SAMPLES_MAX || (bit + 7) >> 3 > CHUNK_BYTES_SOFT_MAX) {
     trimChunk(s);
     if (!newChunk(s, t, v)) return false;
     store<i64>(s, t, SERIES_LAST_TIME);
@@ -252,6 +254,9 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
       // Full, or on its way into a block: its samples must stay as they are.
       prev = <u32>old;
       old = 0;
+    } else if (t - load<i64>(old, CHUNK_MIN_TIME) > SPAN_MAX || load<i64>(old, CHUNK_MIN_TIME) - t > SPAN_MAX) {
+      prev = <u32>old;
+      old = 0;
     } else {
       n = load<u32>(old, CHUNK_COUNT);
       prev = load<u32>(old, CHUNK_PREV);
@@ -274,7 +279,7 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
   const first = load<i64>(payload);
   store<i64>(chunk, first, CHUNK_MIN_TIME);
   const span = load<i64>(payload + (<usize>n << 4)) - first;
-  store<u32>(chunk, span > 0xffffffff ? 0xffffffff : <u32>span, CHUNK_SPAN);
+  store<u32>(chunk, <u32>span, CHUNK_SPAN);
   store<u32>(chunk, n + 1, CHUNK_COUNT);
   atomic.store<u32>(s + SERIES_OOO, <u32>chunk);
   if (old != 0) retire(old, CHUNK_HEADER_BYTES + n * 16);
@@ -441,8 +446,9 @@ function uvarint32(): u32 {
 
 /**
  * Replays a series record (type byte included). A series that is already there under another ref is forwarded to.
- * @param scratch room for the canonical labels of one series: 2 len + 64 bytes
- * @returns series taken, or -1 when the record is malformed, -2 when memory is used up
+ * @param scratch room for the canonical labels of one series: 3 len + 64 bytes
+ * @returns series taken, or -1 when the record is malformed or gives a ref in use to another series, -2 when memory is
+ *          used up
  */
 export function replaySeries(p: usize, len: u32, scratch: usize): i32 {
   cursor = p + 1;
@@ -477,6 +483,7 @@ export function replaySeries(p: usize, len: u32, scratch: usize): i32 {
     }
     if (cursorEnd == 0 || ref == 0 || ref >= 0x7fffffff) return -1;
     const known = findByLabels(scratch, <u32>(out - scratch));
+    if (known != <u32>ref && seriesLive(<u32>ref)) return -1;
     if (known == 0) {
       if (seriesCreate(scratch, <u32>(out - scratch), <u32>ref) == 0) return -2;
     } else if (known != <u32>ref && !seriesForward(<u32>ref, known)) return -2;

@@ -3,7 +3,7 @@ export { appendBatch, appendConfigure, chunksMade, replaySamples, replaySeries, 
 export { retiredCount, setReaders } from './retire';
 export { findByLabels, lookupBatch, seriesCreate, seriesResolve } from './series';
 export {
-  markedChunks, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
+  markedChunks, markedMaxTimeMs, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
 } from './truncate';
 export {
   batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frame, pagePosition, recordPointer,
