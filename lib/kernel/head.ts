@@ -175,7 +175,9 @@ export class HeadKernel {
   /** About the time of the oldest sample, ms, for status pages; null when there is none. */
   get minTimeMs(): number | null {
     const high = this.#words[(ROOT_MIN_TIME >>> 2) + 1]! | 0;
-    return this.seriesCount === 0 || high > 2 ** 22 ? null : high * 2 ** 32 + this.#words[ROOT_MIN_TIME >>> 2]!;
+    return this.seriesCount === 0 || high > 2 ** 22
+      ? null
+      : high * 2 ** 32 + this.#words[ROOT_MIN_TIME >>> 2]!;
   }
 
   /** Notes that all samples before a time have left the head. */
