@@ -48,6 +48,7 @@ const server = new HttpServer(
     bodyTimeoutMs: 5000,
     idleTimeoutMs: 5000,
     shutdownTimeoutMs: 1000,
+    corsOrigin: '',
   },
   metrics,
   silentLogger,
@@ -74,6 +75,7 @@ beforeAll(async () => {
       timeoutMs: 120_000,
       lookbackDeltaMs: 300_000,
       formBodyBytesMax: 100_000,
+      slowLogThresholdMs: 1000,
       configYaml: () => 'a: <1>\n',
       features: { promql: {} },
       buildInfo: {
@@ -404,6 +406,51 @@ describe('errors', () => {
       answer = await get('/api/v1/query?query=1%2B1');
     } while (answer.status !== 200 || held > 0);
     expect(held).toBe(0);
+  });
+});
+
+describe('the cost of queries', () => {
+  test('is told in a header when asked for', async () => {
+    const timing = async (query: string, headers: Record<string, string>) =>
+      (
+        await fetch(`${base}/api/v1/query?query=${query}`, { headers: { ...HEADERS, ...headers } })
+      ).headers.get('server-timing');
+    const asking = { 'X-Mimir-Response-Query-Stats': 'true' };
+    expect(await timing('text', asking)).toMatch(
+      /^querier_wall_time;dur=1000, response_time;dur=[\d.]+, queue_time;dur=[\d.]+, samples_processed;val=7$/,
+    );
+    expect(await timing('text', {})).toBeNull();
+    expect(await timing('mismatch', asking)).toBeNull();
+  });
+
+  test('running queries are listed with the dashboard that asks', async () => {
+    const controller = new AbortController();
+    const headers = { ...HEADERS, 'X-Dashboard-Uid': 'dash', 'X-Panel-Id': '3', 'X-Grafana-User': 'ann' };
+    const query = `${base}/api/v1/query_range?query=spin&start=1&end=3&step=1`;
+    const running = fetch(query, { headers, signal: controller.signal }).catch(() => null);
+    let body = '';
+    do {
+      ({ body } = await get('/api/v1/status/active_queries'));
+    } while (!body.includes('spin'));
+    const { data } = JSON.parse(body) as { data: object[] };
+    expect(data).toMatchObject([
+      {
+        ...{ query: 'spin', start: 1000, end: 3000, step: 1000, tenant: 'team-a' },
+        ...{ dashboardUid: 'dash', panelId: '3', grafanaUser: 'ann' },
+      },
+    ]);
+    controller.abort();
+    await running;
+    do {
+      ({ body } = await get('/prometheus/api/v1/status/active_queries'));
+    } while (body !== '{"status":"ok","data":[]}');
+  });
+
+  test('top queries take their parameters', async () => {
+    const answer = await get('/api/v1/status/top_queries?topN=3&maxLifetime=1h');
+    expect(JSON.parse(answer.body)).toMatchObject({ topN: '3', maxLifetime: '1h', topByCount: [] });
+    expect((await get('/api/v1/status/top_queries?topN=x')).status).toBe(400);
+    expect((await get('/api/v1/status/top_queries?maxLifetime=x')).status).toBe(400);
   });
 });
 

@@ -49,18 +49,17 @@ export class TaskExecutor {
 
   async execute(task: QueryTask, control: TaskControl): Promise<TaskAnswer> {
     try {
-      return { status: 200, body: await this.#run(task, control) };
+      if (task.kind === 'query') return await this.#query(task, control);
+      return { status: 200, body: await this.#run(task), figures: null };
     } catch (error) {
       // A bug, not a bad query: the pool reports it with the thread's stack.
       if (!(error instanceof VarveError)) throw error;
-      return encodeError(error);
+      return { ...encodeError(error), figures: null };
     }
   }
 
-  async #run(task: QueryTask, control: TaskControl): Promise<Uint8Array<ArrayBuffer>> {
+  async #run(task: Exclude<QueryTask, { kind: 'query' }>): Promise<Uint8Array<ArrayBuffer>> {
     switch (task.kind) {
-      case 'query':
-        return this.#query(task, control);
       case 'series': {
         const { query, limit, source } = await this.#lookup(task, (text) => badParameter('match[]', text));
         const found = await source.series(query);
@@ -87,7 +86,7 @@ export class TaskExecutor {
     }
   }
 
-  async #query(task: QueryTask & { kind: 'query' }, control: TaskControl): Promise<Uint8Array<ArrayBuffer>> {
+  async #query(task: QueryTask & { kind: 'query' }, control: TaskControl): Promise<TaskAnswer> {
     if (performance.now() >= control.deadlineMs) {
       throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
     }
@@ -95,10 +94,11 @@ export class TaskExecutor {
       const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
-      return encodeQueryResult(result, {
-        withStats: task.withStats,
-        execQueueTime: control.queuedMs / 1000,
-      });
+      const queuedSeconds = control.queuedMs / 1000;
+      const body = encodeQueryResult(result, { withStats: task.withStats, execQueueTime: queuedSeconds });
+      const { totalQueryableSamples, execTotalTime } = result.stats;
+      const figures = { samples: totalQueryableSamples, queuedSeconds, evalSeconds: execTotalTime };
+      return { status: 200, body, figures };
     } catch (error) {
       if (error instanceof VarveError && error.code === 'promql-parse')
         throw badParameter('query', error.message);

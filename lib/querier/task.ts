@@ -30,6 +30,16 @@ export interface LookupTask {
 export interface TaskAnswer {
   readonly status: number;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** null for everything but evaluated queries. */
+  readonly figures: QueryFigures | null;
+}
+
+/** What an evaluated query cost. */
+export interface QueryFigures {
+  /** Samples read, over all steps. */
+  readonly samples: number;
+  readonly queuedSeconds: number;
+  readonly evalSeconds: number;
 }
 
 /** What every query thread is given when it starts. */
