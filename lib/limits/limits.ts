@@ -34,6 +34,10 @@ export const limitsSchema = group('Limits per tenant', {
   maxQueryExpressionSizeBytes: byteSize('64KiB', 'Longest query text.'),
   maxSeriesQueryLimit: integer(0, 'Label sets the series API returns at most; 0 for no limit.'),
   maxLabelNamesLimit: integer(0, 'Label names the API returns at most; 0 for no limit.'),
+  activeSeriesResultsMaxSizeBytes: byteSize(
+    '64MiB',
+    'Longest answer of the active series API; 0 for no limit.',
+  ),
   maxLabelValuesLimit: integer(0, 'Label values the API returns at most; 0 for no limit.'),
 });
 

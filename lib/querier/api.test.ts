@@ -181,6 +181,17 @@ describe('answers', () => {
     }
   });
 
+  test.each([
+    ['label_names', '{"label_values_count_total":0,"label_names_count":0,"cardinality":[]}'],
+    [
+      'label_values?label_names[]=job&label_names[]=job',
+      '{"series_count_total":0,"labels":[{"label_name":"job","label_values_count":0,"series_count":0,"cardinality":[]}]}',
+    ],
+    ['active_series?selector={a="1"}', '{"data":[]}'],
+  ])('cardinality/%s has no envelope', async (path, body) => {
+    expect(await get(`/prometheus/api/v1/cardinality/${path}`)).toMatchObject({ status: 200, body });
+  });
+
   test('statistics are added when asked for', async () => {
     const { body } = await get('/api/v1/query?query=1%2B1&time=0&stats=all');
     expect(body.replace(/("execQueueTime":)[^,]+/, '$1Q')).toBe(
@@ -326,6 +337,17 @@ describe('errors', () => {
     ],
     ['/metadata?limit=x', 400, 'bad_data', 'limit must be a number'],
     ['/status/tsdb?limit=0', 400, 'bad_data', 'limit must be a positive number'],
+    ['/cardinality/label_names?limit=501', 400, 'bad_data', "'limit' param must be between 0 and 500"],
+    [
+      '/cardinality/label_names?count_method=x',
+      400,
+      'bad_data',
+      `invalid 'count_method' param "x". valid options are: [inmemory,active]`,
+    ],
+    ['/cardinality/label_values', 400, 'bad_data', "'label_names[]' param is required"],
+    ['/cardinality/label_values?label_names[]=', 400, 'bad_data', `invalid 'label_names' param ""`],
+    ['/cardinality/active_series', 400, 'bad_data', "'selector' param is required"],
+    ['/cardinality/active_series?selector=x', 400, 'bad_data', `invalid parameter "selector": ${parse('x')}`],
     ['/rules?type=x', 400, 'bad_data', 'invalid parameter "type": not supported value "x"'],
   ])('%s', async (path, status, type, message) => {
     const answer = await get(`/prometheus/api/v1${path}`);

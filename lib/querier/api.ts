@@ -8,6 +8,7 @@ import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
+import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
 import { encodeSuccess } from './encode.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
@@ -35,7 +36,7 @@ import {
   tsdbData,
   WAL_REPLAY_DATA,
 } from './status-api.js';
-import type { LookupTask, QueryFigures, QueryTask, TaskAnswer } from './task.js';
+import type { CardinalityTask, LookupTask, QueryFigures, QueryTask, TaskAnswer } from './task.js';
 
 /** Where the API stands: as in Mimir and Cortex, as in old Cortex, and as in Prometheus itself. */
 export const API_PREFIXES = ['/prometheus/api/v1', '/api/prom/api/v1', '/api/v1'] as const;
@@ -61,6 +62,9 @@ export interface QueryApiParts {
   readonly clock: Clock;
   readonly logger: Logger;
 }
+
+/** A series without samples for this long is not active any more, as in Mimir. */
+const ACTIVE_MS = 20 * 60_000;
 
 /** One request with what every handler needs. */
 interface Call {
@@ -105,6 +109,9 @@ export class QueryApi {
       [both, '/format_query', (call) => this.#textTask(call, 'format')],
       [both, '/parse_query', (call) => this.#textTask(call, 'parse')],
       [both, '/query_exemplars', (call) => this.#exemplars(call)],
+      [both, '/cardinality/label_names', (call) => this.#cardinality(call, 'labelNames')],
+      [both, '/cardinality/label_values', (call) => this.#cardinality(call, 'labelValues')],
+      [both, '/cardinality/active_series', (call) => this.#cardinality(call, 'activeSeries')],
       [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
       [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
       [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo())],
@@ -253,6 +260,22 @@ export class QueryApi {
     const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const { sources } = snapshot;
     const task = toTask({ selectors: params.getAll('match[]'), minTimeMs, maxTimeMs, limit, sources });
+    await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
+  }
+
+  async #cardinality(call: Call, what: CardinalityTask['what']): Promise<void> {
+    const { params, tenant } = call;
+    const { selector, onlyActive, limit } = parseCardinality(params);
+    const labelNames = what === 'labelValues' ? parseCardinalityLabels(params) : [];
+    if (what === 'activeSeries' && selector === '') throw badData("'selector' param is required");
+    const isActiveOnly = onlyActive || what === 'activeSeries';
+    const minTimeMs = isActiveOnly ? this.#parts.clock.nowMs() - ACTIVE_MS : TIME_MS_MIN;
+    const bytesMax = this.#parts.limits.of(tenant).activeSeriesResultsMaxSizeBytes;
+    // A time that no block reaches: only heads are asked.
+    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MAX, TIME_MS_MAX);
+    const { sources } = snapshot;
+    const scope = { selector, labelNames, minTimeMs, limit, bytesMax, sources };
+    const task: QueryTask = { kind: 'cardinality', what, ...scope };
     await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
   }
 

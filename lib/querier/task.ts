@@ -14,6 +14,7 @@ export type QueryTask =
   | ({ readonly kind: 'series' } & LookupTask)
   | ({ readonly kind: 'labelNames' } & LookupTask)
   | ({ readonly kind: 'labelValues'; readonly name: string } & LookupTask)
+  | CardinalityTask
   | { readonly kind: 'format' | 'parse' | 'exemplars'; readonly query: string };
 
 export interface LookupTask {
@@ -23,6 +24,23 @@ export interface LookupTask {
   readonly maxTimeMs: number;
   /** 0 for all. */
   readonly limit: number;
+  readonly sources: readonly SourceDescriptor[];
+}
+
+/** Counts series of heads. */
+export interface CardinalityTask {
+  readonly kind: 'cardinality';
+  readonly what: 'labelNames' | 'labelValues' | 'activeSeries';
+  /** '' for all series. */
+  readonly selector: string;
+  /** For `labelValues`. */
+  readonly labelNames: readonly string[];
+  /** Series without later samples don't count. */
+  readonly minTimeMs: number;
+  /** Length of each list. */
+  readonly limit: number;
+  /** Longest answer of `activeSeries`; 0 for no limit. */
+  readonly bytesMax: number;
   readonly sources: readonly SourceDescriptor[];
 }
 
