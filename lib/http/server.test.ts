@@ -263,7 +263,7 @@ describe('pages of other origins', () => {
   });
 
   test.each([
-    ['.*', '*'],
+    ['.*', 'null'],
     ['', null],
   ])('with the setting "%s" everyone gets %s', async (corsOrigin, allowed) => {
     const otherMetrics = new Metrics({ withProcessMetrics: false, version: 'test' });

@@ -33,6 +33,14 @@ const provider: SourceProvider = {
         ],
       ],
     ]),
+  async exemplars(tenant, [matchers = []], minTimeMs, maxTimeMs) {
+    if (tenant !== 'team-a' || matchers.every((matcher) => !matcher.matches('a'))) return [];
+    const exemplars = [
+      { labels: [{ name: 'trace_id', value: 'x' }], value: 1e-7, timestampMs: minTimeMs + 500 },
+      { labels: [], value: Number.NaN, timestampMs: maxTimeMs },
+    ];
+    return [{ labels: [{ name: 'job', value: 'a<b' }], exemplars }];
+  },
   headStats: async () => ({
     ...EMPTY_HEAD_STATS,
     seriesCount: 2,
@@ -147,7 +155,13 @@ describe('answers', () => {
     ['/series?match[]={a="1"}&start=1&end=2', ok('[{"n":"a=1 1000..2000"}]')],
     ['/format_query?query=a', ok('"formatted a"')],
     ['/parse_query?query=a', ok('{"type":"stub","query":"a"}')],
-    ['/query_exemplars?query=test&start=1700000000000&end=1700000100000', ok('[]')],
+    ['/query_exemplars?query={job="none"}&start=1700000000000&end=1700000100000', ok('[]')],
+    [
+      '/query_exemplars?query={job="a"}&start=0&end=3',
+      ok(
+        '[{"seriesLabels":{"job":"a<b"},"exemplars":[{"labels":{"trace_id":"x"},"value":"1e-07","timestamp":0.500},{"labels":{},"value":"NaN","timestamp":3}]}]',
+      ),
+    ],
     [
       '/metadata',
       ok(
@@ -190,6 +204,10 @@ describe('answers', () => {
     ['active_series?selector={a="1"}', '{"data":[]}'],
   ])('cardinality/%s has no envelope', async (path, body) => {
     expect(await get(`/prometheus/api/v1/cardinality/${path}`)).toMatchObject({ status: 200, body });
+  });
+
+  test('a query without selectors has no exemplars and no content', async () => {
+    expect(await get('/api/v1/query_exemplars?query=1')).toEqual({ status: 204, type: null, body: '' });
   });
 
   test('statistics are added when asked for', async () => {

@@ -3,6 +3,7 @@ import type { Clock } from '../clock/index.js';
 import { VarveError } from '../errors/index.js';
 import { type Exchange, type HttpServer, JSON_TYPE, type Method, readBody, statusOf } from '../http/index.js';
 import type { Limits, LimitsProvider } from '../limits/index.js';
+import { createMatcher } from '../matcher/index.js';
 import { formatDuration } from '../settings/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
@@ -10,6 +11,7 @@ import type { WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
 import { encodeSuccess } from './encode.js';
+import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
 import {
@@ -36,7 +38,14 @@ import {
   tsdbData,
   WAL_REPLAY_DATA,
 } from './status-api.js';
-import type { CardinalityTask, LookupTask, QueryFigures, QueryTask, TaskAnswer } from './task.js';
+import type {
+  CardinalityTask,
+  LookupTask,
+  QueryFigures,
+  QueryTask,
+  SelectorText,
+  TaskAnswer,
+} from './task.js';
 
 /** Where the API stands: as in Mimir and Cortex, as in old Cortex, and as in Prometheus itself. */
 export const API_PREFIXES = ['/prometheus/api/v1', '/api/prom/api/v1', '/api/v1'] as const;
@@ -290,7 +299,21 @@ export class QueryApi {
     const endMs = optionalTime(params, 'end', TIME_MS_MAX);
     if (endMs < startMs) throw badData('end timestamp must not be before start timestamp');
     const query = this.#checkedQuery(params, this.#parts.limits.of(call.tenant));
-    await this.#answerTask(call, { kind: 'exemplars', query }, this.#options.timeoutMs, null);
+    const answer = await this.#runTask(call, { kind: 'selectors', query }, this.#options.timeoutMs, null);
+    if (answer.status !== 200) {
+      call.exchange.send(answer.status, JSON_TYPE, answer.body);
+      return;
+    }
+    const selectors = JSON.parse(Buffer.from(answer.body).toString()) as SelectorText[][];
+    if (selectors.length === 0) {
+      call.exchange.sendEmpty(204);
+      return;
+    }
+    const matcherSets = selectors.map((set) =>
+      set.map(([type, name, value]) => createMatcher(type, name, value)),
+    );
+    const found = await this.#parts.provider.exemplars(call.tenant, matcherSets, startMs, endMs);
+    await call.exchange.sendCompressed(200, JSON_TYPE, await encodeExemplars(found));
   }
 
   /** Runs a task in a thread and sends its bytes. */

@@ -88,6 +88,11 @@ export class BucketProvider implements SourceProvider, Service {
     return new Map();
   }
 
+  /** Blocks have no exemplars. */
+  async exemplars(): Promise<[]> {
+    return [];
+  }
+
   async headStats(): Promise<HeadStats> {
     return EMPTY_HEAD_STATS;
   }

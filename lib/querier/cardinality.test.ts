@@ -24,11 +24,7 @@ let executor: TaskExecutor;
 beforeAll(() => {
   const head = new HeadKernel(HEAD_OPTIONS);
   const seriesOf = (name: string, job: string, instance: string, timeMs: number): TestSeries => ({
-    labels: [
-      ['__name__', name],
-      ...(instance === '' ? [] : [['instance', instance] as const]),
-      ['job', job],
-    ],
+    labels: [['__name__', name], ...(instance === '' ? [] : [['instance', instance] as const]), ['job', job]],
     samples: [{ timeMs: BigInt(timeMs), bits: bitsOf(1) }],
   });
   push(head, [

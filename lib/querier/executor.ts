@@ -9,14 +9,14 @@ import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import { TIME_MS_MAX } from './params.js';
 import type { SourceDescriptor } from './sources.js';
-import type { CardinalityTask, LookupTask, QueryTask, TaskAnswer } from './task.js';
+import type { CardinalityTask, LookupTask, QueryTask, SelectorText, TaskAnswer } from './task.js';
 
 /** The parts of the query language that aren't evaluation. All throw VarveError client `promql-parse`. */
 export interface Language {
   /** Matchers of a selector such as `{job="a"}`. */
   parseSelector(text: string): readonly Matcher[];
-  /** Refuses a query that doesn't parse. */
-  check(query: string): void;
+  /** Matchers of every selector in a query. */
+  selectors(query: string): readonly (readonly Matcher[])[];
   /** The query in Prometheus' layout. */
   format(query: string): string;
   /** The syntax tree as the parse_query endpoint shows it. */
@@ -86,10 +86,12 @@ export class TaskExecutor {
         return encodeSuccess(quoteJsonHtml(inQuery(() => this.#language.format(task.query))));
       case 'parse':
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
-      case 'exemplars':
-        // The query must be valid even though no exemplars are stored yet.
-        this.#language.check(task.query);
-        return encodeSuccess('[]');
+      case 'selectors': {
+        const selectors = this.#language
+          .selectors(task.query)
+          .map((matchers) => matchers.map(({ type, name, value }): SelectorText => [type, name, value]));
+        return new TextEncoder().encode(JSON.stringify(selectors));
+      }
     }
   }
 

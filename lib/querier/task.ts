@@ -1,3 +1,4 @@
+import type { MatchType } from '../matcher/index.js';
 import type { EngineOptions, QueryRequest } from '../promql/exec/index.js';
 import type { FetchLimits } from './fetch-limits.js';
 import type { SourceDescriptor } from './sources.js';
@@ -15,7 +16,12 @@ export type QueryTask =
   | ({ readonly kind: 'labelNames' } & LookupTask)
   | ({ readonly kind: 'labelValues'; readonly name: string } & LookupTask)
   | CardinalityTask
-  | { readonly kind: 'format' | 'parse' | 'exemplars'; readonly query: string };
+  | { readonly kind: 'format' | 'parse'; readonly query: string }
+  /** Finds the selectors of a query. The body of a good answer is JSON for the API itself: SelectorText[][]. */
+  | { readonly kind: 'selectors'; readonly query: string };
+
+/** A matcher as plain data. */
+export type SelectorText = readonly [type: MatchType, name: string, value: string];
 
 export interface LookupTask {
   /** Texts of `match[]`. */

@@ -90,8 +90,9 @@ const language: Language = {
       { type: '=', name, value, isNegative: false, matchesEmpty, oneOf: [value], prefix: value, matches },
     ];
   },
-  check(query) {
+  selectors(query) {
     if (query === '(') throw parseFailure(query);
+    return query === '1' ? [] : [language.parseSelector(query)];
   },
   format(query) {
     if (query === '(') throw parseFailure(query);
