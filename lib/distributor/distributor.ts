@@ -191,16 +191,18 @@ export class Distributor implements PushService {
   }
 
   #recordMetadata(tenant: string, limits: Limits, count: number): void {
-    for (let i = 0; i < count; i++) {
-      const entry = parseMetricMetadata(this.#scan.metadataBytes(i));
+    // All are read before any is kept: a request that is malformed somewhere stores nothing.
+    const entries = Array.from({ length: count }, (_, i) => parseMetricMetadata(this.#scan.metadataBytes(i)));
+    const lengthMax = limits.maxMetadataLength || Number.POSITIVE_INFINITY;
+    for (const entry of entries) {
       if (entry.metricFamilyName === '') continue;
       this.#parts.target.recordMetadata(
         tenant,
-        entry.metricFamilyName.slice(0, limits.maxMetadataLength),
+        entry.metricFamilyName.slice(0, lengthMax),
         {
           type: entry.type,
-          help: entry.help.slice(0, limits.maxMetadataLength),
-          unit: entry.unit.slice(0, limits.maxMetadataLength),
+          help: entry.help.slice(0, lengthMax),
+          unit: entry.unit.slice(0, lengthMax),
         },
         limits.maxGlobalMetadataPerUser,
       );
