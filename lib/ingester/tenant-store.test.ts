@@ -244,18 +244,21 @@ describe('a tenant store', () => {
       for (let i = 0; i < 3; i++) await store.flush();
       flushing = false;
     })();
-    for (let i = 0; flushing; i++) {
-      await push();
-      if (i % 7 !== 0 || copies.length >= 40) continue;
+    const crash = () => {
       const folder = `${root}/crash-${copies.length}`;
       const snapshot: Contents = new Map(
         [...acknowledged].map(([labels, samples]) => [labels, new Map(samples)]),
       );
       copyAsItIs(root, folder);
       copies.push({ folder, acknowledged: snapshot });
+    };
+    for (let i = 0; flushing; i++) {
+      await push();
+      if (i % 7 === 0 && copies.length < 40) crash();
     }
     await work;
     await push();
+    crash();
     expectAll((await everything(store, root)).contents, acknowledged);
     expect(copies.length).toBeGreaterThan(2);
     for (const copy of copies) {
