@@ -1,13 +1,17 @@
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { query } from '../../e2e/answers.js';
 import { makeFolder, pause, stopAll } from '../../e2e/processes.js';
 import {
   type Corpus,
+  INTERVAL_MS,
+  labelsOf,
   send,
   startOf,
   startTarget,
   TARGETS,
+  type Target,
   type TargetName,
   usageOf,
   writeCorpus,
@@ -44,6 +48,8 @@ interface Row {
   readonly peakBytesPerSeries: number;
   readonly diskBytesPerSample: number;
   readonly blockBytesPerSample: number | null;
+  /** Samples that queries find afterwards, or what went wrong. */
+  readonly stored: number | string;
 }
 
 interface Options {
@@ -60,6 +66,7 @@ async function measure(name: TargetName, corpus: Corpus, options: Options): Prom
   await pause(options.settleMs);
   const after = usageOf(pid);
   const disk = target.diskBytes();
+  const stored = await countStored(target, corpus);
   const block = options.compact ? await target.compact() : null;
   await target.server.kill();
   const { samples } = corpus;
@@ -79,7 +86,29 @@ async function measure(name: TargetName, corpus: Corpus, options: Options): Prom
     peakBytesPerSeries: after.peakRssBytes / corpus.shape.series,
     diskBytesPerSample: disk / samples,
     blockBytesPerSample: block === null ? null : block / samples,
+    stored,
   };
+}
+
+/** Counts the samples by queries, one metric name at a time: what was measured has to have been done. */
+async function countStored(target: Target, corpus: Corpus): Promise<number | string> {
+  const { startMs, rounds } = corpus.shape;
+  const lengthMs = rounds * INTERVAL_MS;
+  const time = ((startMs + lengthMs) / 1000).toFixed(3);
+  const names = new Set(
+    Array.from({ length: Math.min(1000, corpus.shape.series) }, (_, i) => labelsOf(i)[0]![1]),
+  );
+  let stored = 0;
+  try {
+    for (const name of names) {
+      const text = `sum(count_over_time(${name}[${lengthMs + 1000}ms]))`;
+      const { result } = await query(target.server.api, 'query', { query: text, time });
+      stored += Number((result as { value: [number, string] }[])[0]?.value[1] ?? 0);
+    }
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return stored;
 }
 
 const COLUMNS: readonly (readonly [title: string, cell: (row: Row) => string])[] = [
@@ -110,6 +139,10 @@ function report(rows: readonly Row[], corpus: Corpus): string {
       `before and ${perSample(corpus.compressedBytes)} after snappy; checksum ${corpus.checksum.toString(16)}`,
     table([COLUMNS.map(([title]) => title), ...rows.map((row) => COLUMNS.map(([, cell]) => cell(row)))]),
   ];
+  for (const { target, stored } of rows) {
+    if (stored !== corpus.samples)
+      lines.push(`WRONG ${target}: ${stored} of ${corpus.samples} samples found`);
+  }
   const own = rows.find((row) => row.target === 'varve');
   for (const other of own === undefined ? [] : rows.filter((row) => row !== own)) {
     const ratio = (pick: (row: Row) => number) => (pick(own!) / pick(other)).toFixed(3);
@@ -168,6 +201,7 @@ try {
       rows.push(await measure(name, corpus, options));
     }
     document.rows.push(...rows);
+    if (rows.some(({ stored }) => stored !== corpus.samples)) process.exitCode = 1;
     if (!values.json) process.stdout.write(`${report(rows, corpus)}\n`);
   }
   if (values.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);

@@ -48,6 +48,8 @@ export function buildQuerier(parts: QuerierParts): Module {
         binopFillModifiers: has('promql-binop-fill-modifiers'),
         durationExpressions: has('promql-duration-expr'),
       },
+      delayedNameRemoval: has('promql-delayed-name-removal'),
+      typeAndUnitLabels: has('type-and-unit-labels'),
     },
     openBlocksMax: query.maxOpenBlocks,
   };

@@ -13,8 +13,8 @@ import {
 } from '../settings/index.js';
 import { DEFAULT_TENANT, isValidTenant } from '../tenant/index.js';
 
-/** Parts of the program that can run in one process. `all` is every one of them. */
-export const TARGETS = ['all', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
+/** Sets of roles that a process can run. Roles in processes of their own come with the cluster. */
+export const TARGETS = ['all'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** Optional parts, named as Prometheus names its own. */
@@ -23,6 +23,8 @@ export const FEATURES = [
   'promql-extended-range-selectors',
   'promql-binop-fill-modifiers',
   'promql-duration-expr',
+  'promql-delayed-name-removal',
+  'type-and-unit-labels',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 
@@ -63,12 +65,15 @@ export const configSchema = group('General', {
     grafanaApplication: text('Varve', 'Name reported by status/buildinfo, which Grafana reads.'),
   }),
   grpc: group('gRPC server', {
-    listen: listenAddress('127.0.0.1:9095', 'Address of the gRPC server.'),
+    listen: listenAddress(
+      '127.0.0.1:9095',
+      'Address of the gRPC server; not used while all roles run in one process.',
+    ),
   }),
   push: group('Receiving', {
     maxBodyBytes: byteSize('100MiB', 'Largest push request as sent, compressed.'),
     maxDecodedBytes: byteSize(
-      '512MiB',
+      '100MiB',
       'Largest push request after decompression; checked before it is decoded.',
     ),
     maxInflightBytes: byteSize('512MiB', 'Bodies of push requests held at once; above it requests get 503.'),

@@ -98,6 +98,11 @@ export class Ingester implements BatchAppender {
       (store) => store.head.kernel.memoryBytes,
     );
     this.#gauge(
+      'varve_ingester_wal_writable',
+      '1 while the write-ahead log can be written, 0 while pushes are refused because it cannot.',
+      (store) => (store.isWritable ? 1 : 0),
+    );
+    this.#gauge(
       'varve_ingester_head_max_time_seconds',
       'Time of the newest sample.',
       (store) => (store.head.kernel.maxTimeMs ?? 0) / 1000,
@@ -250,6 +255,7 @@ export class Ingester implements BatchAppender {
     return {
       ...store.head.statistics(limit),
       chunkCount: store.head.kernel.chunksMade,
+      minTimeMs: store.head.kernel.minTimeMs,
       maxTimeMs: store.head.kernel.maxTimeMs,
     };
   }
@@ -288,5 +294,6 @@ export class Ingester implements BatchAppender {
 
 export interface HeadFigures {
   readonly chunkCount: number;
+  readonly minTimeMs: number | null;
   readonly maxTimeMs: number | null;
 }

@@ -86,6 +86,11 @@ export class TenantStore {
     return result;
   }
 
+  /** Whether the log can be written. */
+  get isWritable(): boolean {
+    return this.#commit?.available ?? false;
+  }
+
   setOutOfOrderWindow(windowMs: number): void {
     this.#windowMs = windowMs;
     this.head.kernel.configure(this.#options.blockRangeMs, windowMs);
@@ -195,6 +200,7 @@ export class TenantStore {
     // Queries that began before the blocks were visible still need the marked chunks.
     await this.head.drained();
     const removedSeries = await this.head.dropMarked();
+    this.head.kernel.raiseMinTime(upToMs);
     this.#markedEndMs = Number.NEGATIVE_INFINITY;
     this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
     await this.#checkpoint(segment - 1, upToMs);

@@ -17,6 +17,7 @@ interface HeadExports {
   allocUsedBytes(): number;
   allocTop(): number;
   appendConfigure(chunkRangeMs: number, windowMs: number): void;
+  raiseMinTime(timeMs: number): void;
   findByLabels(labels: number, length: number): number;
   lookupBatch(hashes1: number, hashes2: number, count: number, refs: number): number;
   seriesCreate(labels: number, length: number, wanted: number): number;
@@ -82,6 +83,7 @@ const CODE_COUNT = 9;
 const ROOT_SERIES_LIMIT = 1024;
 const ROOT_SERIES_COUNT = 1048;
 const ROOT_MAX_TIME = 1056;
+const ROOT_MIN_TIME = 1064;
 const ROOT_CODE_COUNTS = 1088;
 const ROOT_CODE_FIRST = 1152;
 
@@ -136,7 +138,7 @@ export class HeadKernel {
     return new VarveError(
       'unavailable',
       'head-memory-full',
-      `the in-memory head is full (${this.#memoryBytesMax} bytes): flush it, raise ingester.head_memory_bytes_max or add ingesters`,
+      `the in-memory head is full (${this.#memoryBytesMax} bytes): flush it, raise head.memory_bytes_max or add ingesters`,
     );
   }
 
@@ -168,6 +170,19 @@ export class HeadKernel {
     const high = this.#words[(ROOT_MAX_TIME >>> 2) + 1]! | 0;
     if (high === -0x80000000) return null;
     return high * 2 ** 32 + low;
+  }
+
+  /** About the time of the oldest sample, ms, for status pages; null when there is none. */
+  get minTimeMs(): number | null {
+    const high = this.#words[(ROOT_MIN_TIME >>> 2) + 1]! | 0;
+    return this.seriesCount === 0 || high > 2 ** 22
+      ? null
+      : high * 2 ** 32 + this.#words[ROOT_MIN_TIME >>> 2]!;
+  }
+
+  /** Notes that all samples before a time have left the head. */
+  raiseMinTime(timeMs: number): void {
+    this.#exports.raiseMinTime(timeMs);
   }
 
   get usedBytes(): number {

@@ -177,7 +177,7 @@ export class ScanKernel {
       throw new VarveError(
         'client',
         'body-too-large',
-        `the decompressed request would be ${declared} bytes, over the limit of ${bytesMax} (push.body_bytes_max)`,
+        `the decompressed request would be ${declared} bytes, over the limit of ${bytesMax} (push.max_decoded_bytes)`,
         { details: { declaredBytes: declared, limitBytes: bytesMax } },
       );
     }

@@ -14,7 +14,6 @@ export const limitsSchema = group('Limits per tenant', {
   requestRate: quantity(0, 'Push requests per second a tenant may send; 0 for no limit.'),
   requestBurstSize: integer(0, 'Push requests at once above the rate; 0 for ten seconds of it.'),
   maxGlobalSeriesPerUser: integer(0, 'Active series of a tenant; 0 for no limit.'),
-  maxGlobalSeriesPerMetric: integer(0, 'Active series of one metric name; 0 for no limit.'),
   maxGlobalMetadataPerUser: integer(20_000, 'Metrics whose type and help text are kept; 0 for no limit.'),
   maxMetadataLength: integer(1024, 'Longest help text or unit in bytes; longer ones are cut.'),
   maxLabelNamesPerSeries: integer(60, 'Labels of one series, the metric name included.'),
@@ -24,7 +23,7 @@ export const limitsSchema = group('Limits per tenant', {
   creationGracePeriodMs: duration('10m', 'How far a sample may lie in the future.'),
   outOfOrderTimeWindowMs: duration(
     '30m',
-    'How far behind the newest sample of its series a sample may arrive.',
+    'How far behind the newest sample of the tenant a late sample may lie.',
     {
       flag: 'out-of-order-window',
     },

@@ -192,7 +192,9 @@ export class QueryApi {
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
     const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
     const withStats = call.params.get('stats') !== '';
-    const task: QueryTask = { kind: 'query', request, withStats, sources: snapshot.sources };
+    const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
+    const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
+    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
     await this.#runTask(call, task, timeoutMs, snapshot);
   }
 
@@ -250,13 +252,12 @@ export class QueryApi {
   ): Promise<void> {
     const controller = new AbortController();
     exchange.onDisconnect(() => controller.abort());
-    let answer: TaskAnswer;
-    try {
-      const options = { timeoutMs, signal: controller.signal };
-      answer = (await this.#parts.pool.run(tenant, task, options)) as TaskAnswer;
-    } finally {
-      snapshot?.release();
-    }
+    const answer = (await this.#parts.pool.run(tenant, task, {
+      timeoutMs,
+      signal: controller.signal,
+      attachments: snapshot?.attachments ?? [],
+      onReleased: () => snapshot?.release(),
+    })) as TaskAnswer;
     await exchange.sendCompressed(answer.status, JSON_TYPE, answer.body);
   }
 

@@ -81,7 +81,7 @@ export class BucketProvider implements SourceProvider, Service {
   snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): SourceSnapshot {
     const blocks = this.#blocks.get(tenant) ?? [];
     const sources = blocks.filter((block) => block.minTimeMs <= maxTimeMs && block.maxTimeMs > minTimeMs);
-    return { sources, release: () => {} };
+    return { sources, attachments: [], release: () => {} };
   }
 
   async metadata(): Promise<ReadonlyMap<string, readonly MetricMetadata[]>> {

@@ -4,6 +4,7 @@ import type { QueryEngine } from '../promql/exec/index.js';
 import type { LabelQuery, Queryable } from '../storage/index.js';
 import { badData, badParameter, encodeError } from './api-error.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
+import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import type { SourceDescriptor } from './sources.js';
 import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
@@ -12,6 +13,8 @@ import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
 export interface Language {
   /** Matchers of a selector such as `{job="a"}`. */
   parseSelector(text: string): readonly Matcher[];
+  /** Refuses a query that doesn't parse. */
+  check(query: string): void;
   /** The query in Prometheus' layout. */
   format(query: string): string;
   /** The syntax tree as the parse_query endpoint shows it. */
@@ -79,7 +82,7 @@ export class TaskExecutor {
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
       case 'exemplars':
         // The query must be valid even though no exemplars are stored yet.
-        this.#language.format(task.query);
+        this.#language.check(task.query);
         return encodeSuccess('[]');
     }
   }
@@ -89,7 +92,7 @@ export class TaskExecutor {
       throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
     }
     try {
-      const source = await this.#opener.open(task.sources);
+      const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
       return encodeQueryResult(result, {

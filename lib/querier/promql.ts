@@ -1,6 +1,11 @@
-import { VarveError } from '../errors/index.js';
 import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
-import { type ParserOptions, parseExpr, parseMetricSelector } from '../promql/parse/index.js';
+import {
+  exprToJson,
+  type ParserOptions,
+  parseExpr,
+  parseMetricSelector,
+  prettyExpr,
+} from '../promql/parse/index.js';
 import type { Language } from './executor.js';
 
 /** The one place where the querier takes hold of the query language. */
@@ -10,17 +15,12 @@ export function makeEngine(options: EngineOptions): QueryEngine {
   return createQueryEngine(options);
 }
 
-/** Selectors, layout and syntax trees of the query language. */
+/** Selectors, checks, layout and syntax trees of the query language. */
 export function makeLanguage(options: ParserOptions): Language {
   return {
-    parseSelector: (text) => parseMetricSelector(text),
-    format: (query) => {
-      parseExpr(query, options);
-      throw new VarveError('unavailable', 'promql-missing', 'this build cannot format PromQL');
-    },
-    toTree: (query) => {
-      parseExpr(query, options);
-      throw new VarveError('unavailable', 'promql-missing', 'this build cannot show syntax trees');
-    },
+    parseSelector: parseMetricSelector,
+    check: (query) => void parseExpr(query, options),
+    format: (query) => prettyExpr(parseExpr(query, options)),
+    toTree: (query) => exprToJson(parseExpr(query, options)),
   };
 }

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
-import { HeadReader, type HeadView } from '../tsdb/head/index.js';
-import { serveTasks, workerSetupData } from '../workers/index.js';
+import { HeadReader } from '../tsdb/head/index.js';
+import { attachment, serveTasks, workerSetupData } from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
@@ -15,14 +15,13 @@ import type { QueryTask, QueryWorkerData } from './task.js';
 const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
 
 /** One reader per head: they keep what they have learnt of label names and values. */
-const heads = new Map<number, HeadReader>();
+const heads = new Map<string, HeadReader>();
 
-function openHead(descriptor: HeadDescriptor): Queryable {
-  const view = descriptor.view as HeadView;
-  let reader = heads.get(view.id);
+function openHead({ memoryKey }: HeadDescriptor): Queryable {
+  let reader = heads.get(memoryKey);
   if (reader === undefined) {
-    reader = new HeadReader(view.memory);
-    heads.set(view.id, reader);
+    reader = new HeadReader(attachment(memoryKey) as WebAssembly.Memory);
+    heads.set(memoryKey, reader);
   }
   reader.begin();
   return reader;

@@ -39,6 +39,7 @@ describeIf('a block of Prometheus', () => {
   });
   const language = {
     parseSelector: (text: string) => [equals('__name__', text)],
+    check: () => {},
     format: (query: string) => query,
     toTree: (query: string) => query,
   };

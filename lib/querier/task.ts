@@ -1,4 +1,5 @@
 import type { EngineOptions, QueryRequest } from '../promql/exec/index.js';
+import type { FetchLimits } from './fetch-limits.js';
 import type { SourceDescriptor } from './sources.js';
 
 /** Work for a query thread. Selectors and queries travel as text, so that parsing happens there too. */
@@ -7,6 +8,7 @@ export type QueryTask =
       readonly kind: 'query';
       readonly request: QueryRequest;
       readonly withStats: boolean;
+      readonly fetchLimits: FetchLimits;
       readonly sources: readonly SourceDescriptor[];
     }
   | ({ readonly kind: 'series' } & LookupTask)

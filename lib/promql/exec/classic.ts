@@ -3,13 +3,14 @@ import {
   bucketFraction,
   bucketQuantile,
   type Forced,
+  formatG,
+  formatG2,
+  parseGoFloat,
   prepareBuckets,
-} from '../func/classic-histogram.js';
-import { formatG, formatG2 } from '../func/number-format.js';
-import { parseGoFloat } from '../func/parse-float.js';
+} from '../func/index.js';
 import type { HistogramFractionNode, HistogramQuantileNode } from '../plan/index.js';
 import { timeOf } from './context.js';
-import { LabelBuilder, type LabelColumns, LabelIndex, valueOf } from './label-columns.js';
+import { LabelBuilder, type LabelColumns, LabelIndex, labelIdOf } from './label-columns.js';
 import { dropNames, relabel } from './names.js';
 import { MaterialRows, materialise, type RowSource, reserveBlock } from './source.js';
 
@@ -39,14 +40,14 @@ function groupBuckets(child: MaterialRows, node: HistogramQuantileNode | Histogr
     const { u8 } = context.kernel;
     const row = u8.subarray(present + i * steps, present + (i + 1) * steps);
     if (row.indexOf(1) < 0) continue;
-    const text = valueOf(labels, i, le);
+    const text = labelIdOf(labels, i, le);
     let bound = parsed.get(text);
     if (bound === undefined) {
       bound = text < 0 ? null : parseGoFloat(space.text(text));
       parsed.set(text, bound);
     }
     if (bound === null) {
-      const name = context.features.delayedNameRemoval ? valueOf(labels, i, nameId) : -1;
+      const name = context.features.delayedNameRemoval ? labelIdOf(labels, i, nameId) : -1;
       const named = name < 0 ? '' : ` for metric name ${JSON.stringify(space.text(name))}`;
       const shown = JSON.stringify(text < 0 ? '' : space.text(text));
       context.annotations.warn(
@@ -201,7 +202,7 @@ function reportFixes(
   const nameId = context.features.delayedNameRemoval ? context.space.find('__name__') : -1;
   const merged = new Map<number, Fix>();
   for (const [group, fix] of fixes) {
-    const name = nameId < 0 ? -1 : valueOf(groups.labels, group, nameId);
+    const name = nameId < 0 ? -1 : labelIdOf(groups.labels, group, nameId);
     const known = merged.get(name);
     if (known === undefined) {
       merged.set(name, { ...fix });

@@ -1,5 +1,21 @@
-import { evaluateDate } from '../func/dates.js';
-import { goExp, goLog, goLog2, goLog10, goMax, goMin } from '../func/go-math.js';
+import {
+  evaluateDate,
+  goAcos,
+  goAsin,
+  goAtan,
+  goCos,
+  goCosh,
+  goExp,
+  goLog,
+  goLog2,
+  goLog10,
+  goMax,
+  goMin,
+  goSin,
+  goSinh,
+  goTan,
+  goTanh,
+} from '../func/index.js';
 import { type Block, RowSource, reserveBlock } from './source.js';
 
 /**
@@ -50,15 +66,15 @@ function each(fn: (x: number) => number): BlockFunction {
 
 const SIMPLE: Readonly<Record<string, (x: number) => number>> = {
   abs: Math.abs,
-  acos: Math.acos,
+  acos: goAcos,
   acosh: Math.acosh,
-  asin: Math.asin,
+  asin: goAsin,
   asinh: Math.asinh,
-  atan: Math.atan,
+  atan: goAtan,
   atanh: Math.atanh,
   ceil: Math.ceil,
-  cos: Math.cos,
-  cosh: Math.cosh,
+  cos: goCos,
+  cosh: goCosh,
   deg: (x) => (x * 180) / Math.PI,
   exp: goExp,
   floor: Math.floor,
@@ -67,11 +83,11 @@ const SIMPLE: Readonly<Record<string, (x: number) => number>> = {
   log2: goLog2,
   rad: (x) => (x * Math.PI) / 180,
   sgn: (x) => (x < 0 ? -1 : x > 0 ? 1 : x),
-  sin: Math.sin,
-  sinh: Math.sinh,
+  sin: goSin,
+  sinh: goSinh,
   sqrt: Math.sqrt,
-  tan: Math.tan,
-  tanh: Math.tanh,
+  tan: goTan,
+  tanh: goTanh,
 };
 
 /** The block function of a PromQL function with scalar rows as further arguments; null when it keeps no elements. */

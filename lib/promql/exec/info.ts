@@ -1,6 +1,6 @@
 import type { InfoNode } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';
-import { LabelBuilder, LabelIndex, valueOf } from './label-columns.js';
+import { LabelBuilder, LabelIndex, labelIdOf } from './label-columns.js';
 import { formatLabels, labelSetOf } from './matching.js';
 import { InstantSelectorRows } from './selectors.js';
 import { MaterialRows, materialise, type RowSource, reserveBlock } from './source.js';
@@ -39,14 +39,14 @@ export function infoRows(context: QueryContext, node: InfoNode, source: RowSourc
   const identityOf = (rows: RowSource, i: number): number => {
     const pairs: number[] = [];
     identifying.forEach((id) => {
-      const value = id < 0 ? -1 : valueOf(rows.labels, i, id);
+      const value = id < 0 ? -1 : labelIdOf(rows.labels, i, id);
       if (value >= 0) pairs.push(id, value);
     });
     return pairs.length === 0 ? -1 : identities.intern(Uint32Array.from(pairs), 0, pairs.length);
   };
   const baseIdentity = Array.from({ length: base.seriesCount }, (_, i) => identityOf(base, i));
   const infoIdentity = Array.from({ length: info.seriesCount }, (_, i) => identityOf(info, i));
-  const infoName = Array.from({ length: info.seriesCount }, (_, i) => valueOf(info.labels, i, nameId));
+  const infoName = Array.from({ length: info.seriesCount }, (_, i) => labelIdOf(info.labels, i, nameId));
   const byIdentity = new Map<number, number[]>();
   infoIdentity.forEach((identity, i) => {
     if (identity < 0 || infoName[i]! < 0) return;
@@ -55,7 +55,7 @@ export function infoRows(context: QueryContext, node: InfoNode, source: RowSourc
     else list.push(i);
   });
   const isInfoItself = (i: number): boolean => {
-    const name = valueOf(base.labels, i, nameId);
+    const name = labelIdOf(base.labels, i, nameId);
     const text = name < 0 ? '' : space.text(name);
     return nameMatchers.every((matcher) => matcher.matches(text));
   };

@@ -14,7 +14,7 @@ export const NO_LABELS: LabelColumns = { count: 0, offsets: new Uint32Array(1), 
 export const EMPTY_SET: LabelColumns = { count: 1, offsets: new Uint32Array(2), pairs: new Uint32Array(0) };
 
 /** Value id of a label in set i, or -1. */
-export function valueOf(labels: LabelColumns, i: number, name: number): number {
+export function labelIdOf(labels: LabelColumns, i: number, name: number): number {
   const { pairs, offsets } = labels;
   const end = offsets[i + 1]!;
   for (let p = offsets[i]!; p < end; p += 2) if (pairs[p] === name) return pairs[p + 1]!;

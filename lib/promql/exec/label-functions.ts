@@ -1,7 +1,7 @@
 import { RE2JS } from 're2js';
 import type { LabelJoinNode, LabelReplaceNode } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';
-import { LabelBuilder, type LabelColumns, valueOf } from './label-columns.js';
+import { LabelBuilder, type LabelColumns, labelIdOf } from './label-columns.js';
 import { relabel } from './names.js';
 import type { RowSource } from './source.js';
 
@@ -33,7 +33,7 @@ function setLabel(child: RowSource, target: string, valueFor: (i: number) => num
 }
 
 function textOf(context: QueryContext, labels: LabelColumns, i: number, name: number): string {
-  const value = valueOf(labels, i, name);
+  const value = labelIdOf(labels, i, name);
   return value < 0 ? '' : context.space.text(value);
 }
 

@@ -1,10 +1,9 @@
 import type { LabelSet } from '../../labels/index.js';
-import { goPow } from '../func/go-math.js';
-import { compareScalars } from '../func/scalar-operators.js';
+import { compareScalars, goAtan2, goPow } from '../func/index.js';
+import { isComparison } from '../parse/index.js';
 import type { BinaryNode } from '../plan/index.js';
-import { isComparison } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';
-import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex, valueOf } from './label-columns.js';
+import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex, labelIdOf } from './label-columns.js';
 import { nameIds } from './names.js';
 import type { RowSource } from './source.js';
 
@@ -63,7 +62,7 @@ export class ResultLabels {
     }
     if (this.isGrouped && oneIndex >= 0) {
       for (const name of included) {
-        const value = valueOf(one, oneIndex, name);
+        const value = labelIdOf(one, oneIndex, name);
         if (value >= 0) builder.push(name, value);
       }
     }
@@ -94,7 +93,7 @@ export function operationOf(node: BinaryNode): Operation {
     case '^':
       return goPow;
     default:
-      return Math.atan2;
+      return goAtan2;
   }
 }
 

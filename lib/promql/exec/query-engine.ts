@@ -1,8 +1,8 @@
 import { VarveError } from '../../errors/index.js';
 import { QueryKernel } from '../../kernel/index.js';
 import type { Queryable, SeriesSet } from '../../storage/index.js';
-import { type Expr, parseExpr } from '../parse/index.js';
-import { planQuery, type QueryPlan, type VectorNode, valueType } from '../plan/index.js';
+import { type Expr, parseExpr, typeWords, valueTypeOf } from '../parse/index.js';
+import { planQuery, type QueryPlan, type VectorNode } from '../plan/index.js';
 import { Annotations } from './annotations.js';
 import { QueryContext } from './context.js';
 import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
@@ -10,14 +10,6 @@ import { Evaluator } from './evaluator.js';
 import { resultValue } from './result.js';
 import { loadSet } from './selectors.js';
 import { SymbolSpace } from './symbol-space.js';
-
-const TYPE_WORDS = {
-  matrix: 'range vector',
-  string: 'string',
-  vector: 'instant vector',
-  scalar: 'scalar',
-  none: 'none',
-};
 
 /** An engine with its own query kernel; one per thread. */
 export function createQueryEngine(options: EngineOptions): QueryEngine {
@@ -106,12 +98,12 @@ class KernelQueryEngine implements QueryEngine {
 }
 
 function checkRangeType(expr: Expr): void {
-  const type = valueType(expr);
+  const type = valueTypeOf(expr);
   if (type === 'scalar' || type === 'vector') return;
   throw new VarveError(
     'client',
     'promql-parse',
-    `invalid expression type "${TYPE_WORDS[type]}" for range query, must be Scalar or instant Vector`,
+    `invalid expression type "${typeWords(type)}" for range query, must be Scalar or instant Vector`,
   );
 }
 

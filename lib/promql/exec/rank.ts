@@ -1,15 +1,16 @@
-import { xxhash64OfLabels } from '../func/label-hash.js';
-import { formatG } from '../func/number-format.js';
+import { formatG, xxhash64 } from '../func/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries } from './aggregate.js';
 import { executionError, type QueryContext } from './context.js';
 import { LabelBuilder, type LabelColumns } from './label-columns.js';
 import { MaterialRows, type RowSource, reserveBlock } from './source.js';
+import type { SymbolSpace } from './symbol-space.js';
 
 /** topk, bottomk, limitk and limit_ratio: aggregations that pass series through. */
 
-const INT64_MAX_EXACT = 9223372036854774784;
-const INT64_MIN = -9223372036854775808;
+/** The largest float below 2^63. */
+const INT64_MAX_EXACT = 2 ** 63 - 1024;
+const INT64_MIN = -(2 ** 63);
 
 /** The k of each step; null when the whole result is empty. */
 function stepLimits(parameter: Float64Array): Float64Array | null {
@@ -238,7 +239,7 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
     const read = child.read(from, to);
     const { f64, u8 } = context.kernel;
     for (let i = from; i < to; i++) {
-      const offset = xxhash64OfLabels(child.labels, i, context.space) / 18446744073709551615;
+      const offset = hashOf(child.labels, i, context.space) / 2 ** 64;
       for (let k = 0; k < steps; k++) {
         const source = (i - from) * steps + k;
         const target = i * steps + k;
@@ -257,4 +258,20 @@ function warnRatio(context: QueryContext, node: AggregateNode, ratio: number, ca
   if (cap > 0 ? ratio <= cap : ratio >= cap) return;
   const text = `ratio value should be between -1 and 1, got ${formatG(ratio)}, capping to ${cap}`;
   context.annotations.warn(text, node.paramPos);
+}
+
+/** A string with its length in front: one byte, or 0xff and three bytes from 255 on. */
+function prefixed(text: string): Buffer {
+  const bytes = Buffer.from(text);
+  const n = bytes.length;
+  const prefix = n < 255 ? [n] : [255, n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff];
+  return Buffer.concat([Buffer.from(prefix), bytes]);
+}
+
+/** Prometheus' hash of a label set: xxHash64 over its length-prefixed names and values; as a float. */
+function hashOf(labels: LabelColumns, i: number, space: SymbolSpace): number {
+  const parts: Buffer[] = [];
+  for (let p = labels.offsets[i]!; p < labels.offsets[i + 1]!; p++)
+    parts.push(prefixed(space.text(labels.pairs[p]!)));
+  return Number(xxhash64(Buffer.concat(parts)));
 }

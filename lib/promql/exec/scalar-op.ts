@@ -1,7 +1,7 @@
 import type { QueryKernel } from '../../kernel/index.js';
-import { goPow } from '../func/go-math.js';
-import { compareScalars } from '../func/scalar-operators.js';
-import { isComparison, type ScalarOpNode } from '../plan/index.js';
+import { compareScalars, goAtan2, goPow } from '../func/index.js';
+import { isComparison } from '../parse/index.js';
+import type { ScalarOpNode } from '../plan/index.js';
 import { ownBlock } from './elements.js';
 import { type Block, RowSource, reserveBlock } from './source.js';
 
@@ -84,7 +84,7 @@ function arithmetic(
       return;
     default:
       for (let i = begin; i < end; i++) {
-        values[i] = left ? Math.atan2(scalar[k]!, values[i]!) : Math.atan2(values[i]!, scalar[k]!);
+        values[i] = left ? goAtan2(scalar[k]!, values[i]!) : goAtan2(values[i]!, scalar[k]!);
         if (++k === steps) k = 0;
       }
   }

@@ -1,6 +1,6 @@
 import { compareLabelSets } from '../../labels/index.js';
-import { naturalLess } from '../func/natural-order.js';
-import { valueOf } from './label-columns.js';
+import { naturalLess } from '../func/index.js';
+import { labelIdOf } from './label-columns.js';
 import { labelSetOf } from './matching.js';
 import { pickLabels } from './rank.js';
 import { materialise, type RowSource, SelectedRows } from './source.js';
@@ -44,8 +44,8 @@ function byLabels(
   const sign = isDescending ? -1 : 1;
   return (i, j) => {
     for (const id of ids) {
-      const x = valueOf(labels, i, id);
-      const y = valueOf(labels, j, id);
+      const x = labelIdOf(labels, i, id);
+      const y = labelIdOf(labels, j, id);
       if (x === y) continue;
       const isLess = naturalLess(x < 0 ? '' : context.space.text(x), y < 0 ? '' : context.space.text(y));
       return isLess ? -sign : sign;

@@ -2,7 +2,7 @@
 
 const DAY_SECONDS = 86400;
 // int64's minimum, which Go yields for floats it cannot represent.
-const INT64_MIN = -9223372036854775808;
+const INT64_MIN = -(2 ** 63);
 
 /** Days since 1970-01-01 to year, month (1-12) and day (1-31); exact for all days of int64 seconds. */
 function civil(days: number): { year: number; month: number; day: number } {

@@ -38,8 +38,8 @@ function ldexp(x: number, k: number): number {
   return e > 1023 ? f * 2 * 2 ** (e - 1) : f * 2 ** e;
 }
 
-const LN2_HI = 6.9314718036912381649e-1;
-const LN2_LO = 1.90821492927058770002e-10;
+const LN2_HI = 0.6931471803691238;
+const LN2_LO = 1.9082149292705877e-10;
 
 export function goLog(x: number): number {
   if (Number.isNaN(x) || x === Infinity) return x;
@@ -58,9 +58,8 @@ export function goLog(x: number): number {
   const s4 = s2 * s2;
   const t1 =
     s2 *
-    (6.66666666666673513e-1 +
-      s4 * (2.857142874366239149e-1 + s4 * (1.818357216161805012e-1 + s4 * 1.479819860511658591e-1)));
-  const t2 = s4 * (3.999999999940941908e-1 + s4 * (2.222219843214978396e-1 + s4 * 1.531383769920937332e-1));
+    (0.6666666666666735 + s4 * (0.2857142874366239 + s4 * (0.1818357216161805 + s4 * 0.14798198605116586)));
+  const t2 = s4 * (0.3999999999940942 + s4 * (0.22222198432149784 + s4 * 0.15313837699209373));
   const r = t1 + t2;
   const hfsq = 0.5 * f * f;
   return ki * LN2_HI - (hfsq - (s * (hfsq + r) + ki * LN2_LO) - f);
@@ -71,39 +70,70 @@ export function goLog2(x: number): number {
   frexp(x);
   const e = exponent;
   if (fraction === 0.5) return e - 1;
-  return goLog(fraction) * (1 / Math.LN2) + e;
+  return goLog(fraction) * Math.LOG2E + e;
 }
 
 export function goLog10(x: number): number {
-  return goLog(x) * (1 / Math.LN10);
+  return goLog(x) * Math.LOG10E;
 }
 
-const ONE_LOW = 0.0625;
+/** `x * y + z` rounded once (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). */
+function fma(x: number, y: number, z: number): number {
+  const high = x * y;
+  const xs = x * SPLITTER;
+  const x1 = xs - (xs - x);
+  const x2 = x - x1;
+  const ys = y * SPLITTER;
+  const y1 = ys - (ys - y);
+  const y2 = y - y1;
+  const low = x2 * y2 - (high - x1 * y1 - x2 * y1 - x1 * y2);
+  const th = z + low;
+  const tv = th - z;
+  const tl = z - (th - tv) + (low - tv);
+  const vh = high + th;
+  const vv = vh - high;
+  const vl = high - (vh - vv) + (th - vv);
+  // The two rests are added with rounding to odd, so that the last addition rounds as if it saw all bits.
+  let rest = tl + vl;
+  const rv = rest - tl;
+  const lost = tl - (rest - rv) + (vl - rv);
+  if (lost !== 0) {
+    words.setFloat64(0, rest);
+    if ((words.getUint32(4) & 1) === 0) {
+      const bits = words.getBigUint64(0);
+      words.setBigUint64(0, lost > 0 === rest > 0 ? bits + 1n : bits - 1n);
+      rest = words.getFloat64(0);
+    }
+  }
+  return vh + rest;
+}
 
-/** exp as the amd64 assembly of Go computes it, without fused operations. */
+const SPLITTER = 134217729;
+
+/** exp as the amd64 assembly of Go computes it on processors with fused multiply-add. */
 export function goExp(x: number): number {
   if (Number.isNaN(x) || x === Infinity) return x;
   if (x === -Infinity) return 0;
-  if (x > 7.09782712893383973096e2) return Infinity;
-  if (x < -7.4513321910194110842e2) return 0;
+  if (x > 709.782712893384) return Infinity;
+  if (x < -745.1332191019411) return 0;
   const n = roundEven(x * Math.LOG2E);
-  let r = x - n * 0.69314718055966295651160180568695068359375;
-  r -= n * 0.28235290563031577122588448175013436025525412068e-12;
-  r *= ONE_LOW;
-  let p = 2.4801587301587301587e-5;
-  p = p * r + 1.984126984126984127e-4;
-  p = p * r + 1.3888888888888888889e-3;
-  p = p * r + 8.3333333333333333333e-3;
-  p = p * r + 4.1666666666666666667e-2;
-  p = p * r + 1.6666666666666666667e-1;
-  p = p * r + 0.5;
-  p = p * r + 1;
+  let r = fma(-n, 0.693147180559663, x);
+  r = fma(-n, 2.8235290563031577e-13, r);
+  r *= 0.0625;
+  let p = 2.48015873015873e-5;
+  p = fma(p, r, 0.0001984126984126984);
+  p = fma(p, r, 0.001388888888888889);
+  p = fma(p, r, 0.008333333333333333);
+  p = fma(p, r, 0.041666666666666664);
+  p = fma(p, r, 0.16666666666666666);
+  p = fma(p, r, 0.5);
+  p = fma(p, r, 1);
   let y = r * p;
   y *= y + 2;
   y *= y + 2;
   y *= y + 2;
-  y *= y + 2;
-  return ldexp(y + 1, n);
+  y = fma(y, y + 2, 1);
+  return ldexp(y, n);
 }
 
 function roundEven(x: number): number {
@@ -152,7 +182,7 @@ function finitePow(x: number, y: number): number {
   let yi = Math.trunc(size);
   let yf = size - yi;
   if (yf !== 0 && x < 0) return NaN;
-  if (yi >= 9.223372036854775808e18) {
+  if (yi >= 2 ** 63) {
     if (x === -1) return 1;
     return Math.abs(x) < 1 === y > 0 ? 0 : Infinity;
   }

@@ -1,4 +1,5 @@
 import { goMax, goMin, goPow } from './go-math.js';
+import { goAtan2 } from './go-trig.js';
 
 /** Arithmetic of two floats. `op` is one of `+ - * / % ^ atan2 min_of max_of`. */
 export function scalarArithmetic(op: string, a: number, b: number): number {
@@ -16,7 +17,7 @@ export function scalarArithmetic(op: string, a: number, b: number): number {
     case '^':
       return goPow(a, b);
     case 'atan2':
-      return Math.atan2(a, b);
+      return goAtan2(a, b);
     case 'min_of':
       return goMin(a, b);
     case 'max_of':

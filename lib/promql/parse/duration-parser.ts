@@ -42,17 +42,33 @@ export function readPositiveDuration(tokens: TokenStream, context: DurationConte
 }
 
 /**
- * Reads what follows `offset`. A literal, `step()`, `range()`, `min_of()`, `max_of()` and signed forms end the offset,
- * so that `foo offset 5m + bar` is a sum of vectors; an unsigned parenthesis begins a full expression.
+ * Reads what follows `offset`. A literal, `step()`, `range()`, `min_of()`, `max_of()` and forms of these with one sign
+ * end the offset, so that `foo offset 5m + bar` is a sum of vectors. An unsigned parenthesis or a second sign begins a
+ * full expression.
  */
 export function readOffset(tokens: TokenStream): DurationExpr {
   const context = OFFSET_CONTEXT;
-  if (tokens.peek() === Token.leftParen) return readDuration(tokens, context, 1);
-  return readOperand(tokens, context, (inner) => readAtom(inner, context));
+  const type = tokens.peek();
+  if (type === Token.leftParen) return readDuration(tokens, context, 1);
+  if (!isSign(type)) return readAtom(tokens, context);
+  const start = tokens.start();
+  tokens.drop();
+  if (!isSign(tokens.peek())) return applySign(type, start, readAtom(tokens, context));
+  return readOperators(tokens, context, 1, readSigned(tokens, context, type, start));
 }
 
 function readDuration(tokens: TokenStream, context: DurationContext, precedence: number): DurationExpr {
-  let lhs = readOperand(tokens, context, (inner) => readDuration(inner, context, PRECEDENCE_UNARY + 1));
+  return readOperators(tokens, context, precedence, readOperand(tokens, context));
+}
+
+/** Reads operators of at least this precedence after a first operand, by climbing. */
+function readOperators(
+  tokens: TokenStream,
+  context: DurationContext,
+  precedence: number,
+  first: DurationExpr,
+): DurationExpr {
+  let lhs = first;
   for (;;) {
     const type = tokens.peek();
     const own = precedenceOf(type);
@@ -71,22 +87,35 @@ function readDuration(tokens: TokenStream, context: DurationContext, precedence:
   }
 }
 
-/** Reads an operand with its sign; `readSigned` reads what the sign applies to. */
-function readOperand(
-  tokens: TokenStream,
-  context: DurationContext,
-  readSigned: (tokens: TokenStream) => DurationExpr,
-): DurationExpr {
+function isSign(type: TokenType): type is typeof Token.add | typeof Token.sub {
+  return type === Token.add || type === Token.sub;
+}
+
+function readOperand(tokens: TokenStream, context: DurationContext): DurationExpr {
   const type = tokens.peek();
-  if (type !== Token.add && type !== Token.sub) return readAtom(tokens, context);
+  if (!isSign(type)) return readAtom(tokens, context);
   const start = tokens.start();
   tokens.drop();
+  return readSigned(tokens, context, type, start);
+}
+
+/** Reads what a sign applies to: it binds weaker than `^` and stronger than every other operator. */
+function readSigned(
+  tokens: TokenStream,
+  context: DurationContext,
+  sign: TokenType,
+  start: number,
+): DurationExpr {
   tokens.enter();
-  const expr = readSigned(tokens);
+  const expr = readDuration(tokens, context, PRECEDENCE_UNARY + 1);
   tokens.leave();
+  return applySign(sign, start, expr);
+}
+
+function applySign(sign: TokenType, start: number, expr: DurationExpr): DurationExpr {
   const pos = { start, end: expr.pos.end };
-  if (expr.kind === 'number') return { ...expr, value: type === Token.sub ? -expr.value : expr.value, pos };
-  return type === Token.add ? expr : { kind: 'unary', op: '-', expr, wrapped: false, pos };
+  if (expr.kind === 'number') return { ...expr, value: sign === Token.sub ? -expr.value : expr.value, pos };
+  return sign === Token.add ? expr : { kind: 'unary', op: '-', expr, wrapped: false, pos };
 }
 
 function readAtom(tokens: TokenStream, context: DurationContext): DurationExpr {

@@ -51,6 +51,8 @@ export function readDurationMs(source: string): Literal {
 
 /** Reads a number token: integers in base 0 rules (`0x1F`, octal `017`), then floats, `Inf` and `NaN`. */
 export function readNumber(source: string): Literal {
+  // The scanner leaves an underscore at the end to us, and it must stand between digits.
+  if (source.endsWith('_')) return bad(numberError(source, 'invalid syntax'));
   const plain = source.includes('_') ? source.replaceAll('_', '') : source;
   const first = plain.charCodeAt(0);
   if (first === 0x30 && plain.length > 1) {
@@ -79,9 +81,9 @@ function numberError(source: string, what: string): string {
   return `error parsing number: strconv.ParseFloat: parsing ${goQuote(source)}: ${what}`;
 }
 
-/** Whether a number of seconds does not fit int64 nanoseconds. */
+/** Whether a number of seconds, or NaN, does not fit int64 nanoseconds. */
 export function isDurationOutOfRange(seconds: number): boolean {
-  return seconds > DURATION_SECONDS_MAX || seconds < -DURATION_SECONDS_MAX;
+  return !(seconds <= DURATION_SECONDS_MAX && seconds >= -DURATION_SECONDS_MAX);
 }
 
 /** Seconds to whole milliseconds as Prometheus gets there: rounded to nanoseconds, then truncated. */

@@ -164,8 +164,7 @@ function readNamed(tokens: TokenStream, type: TokenType): Expr {
   } else if (next === Token.leftParen && (type === Token.identifier || isPreprocessor(type))) {
     const args = readArguments(tokens);
     const signature = FUNCTIONS.get(name);
-    if (signature === undefined)
-      throw tokens.error(pos.start, `unknown function with name ${JSON.stringify(name)}`);
+    if (signature === undefined) throw tokens.error(pos.start, `unknown function with name "${name}"`);
     if (signature.experimental && !tokens.options.experimentalFunctions)
       throw tokens.error(pos.start, `function "${name}" is not enabled`);
     return { kind: 'call', func: name, args, pos: { start: pos.start, end: tokens.end() } };
@@ -258,7 +257,8 @@ function readModifiers(tokens: TokenStream): { returnBool: boolean; matching: Ve
     if (group === Token.groupLeft || group === Token.groupRight) {
       cardinality = group === Token.groupLeft ? 'many-to-one' : 'one-to-many';
       tokens.drop();
-      if (tokens.peek() === Token.leftParen) include = tokens.readGroupingLabels();
+      if (!canStartExpr(tokens.peek()) || tokens.peek() === Token.leftParen)
+        include = tokens.readGroupingLabels();
     }
   }
   const { fillLeft, fillRight } = readFill(tokens);

@@ -16,7 +16,6 @@ export const Token = {
   rightBracket: 11,
   comma: 12,
   colon: 13,
-  doubleColon: 14,
   equal: 15,
   // Preprocessors.
   start: 16,

@@ -1,5 +1,5 @@
 import { VarveError } from '../../errors/index.js';
-import { goPow } from '../func/go-math.js';
+import { goPow } from '../func/index.js';
 import type { DurationExpr, PositionRange } from '../parse/index.js';
 
 /** What `step()` and `range()` stand for in a duration expression, in seconds. */
@@ -56,7 +56,7 @@ function binary(expr: Extract<DurationExpr, { kind: 'binary' }>, settings: Durat
 }
 
 // int64 nanoseconds in seconds.
-const SECONDS_MAX = 9223372036.854775;
+const SECONDS_MAX = 2 ** 63 / 1e9;
 
 /**
  * Evaluates a duration expression to whole milliseconds, truncated toward zero.

@@ -1,2 +1,2 @@
 export type * from './node.js';
-export { isComparison, type PlanSettings, planQuery, valueType } from './planner.js';
+export { type PlanSettings, planQuery } from './planner.js';

@@ -1,19 +1,20 @@
 import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
 import { createMatcher, type Matcher } from '../../matcher/index.js';
-import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
-import type {
-  Aggregate,
-  BinaryExpr,
-  Call,
-  DurationExpr,
-  Expr,
-  MatrixSelector,
-  PositionRange,
-  Subquery,
-  TimeShift,
-  ValueType,
-  VectorSelector,
+import { compareScalars, scalarArithmetic } from '../func/index.js';
+import {
+  type Aggregate,
+  type BinaryExpr,
+  type Call,
+  type DurationExpr,
+  type Expr,
+  isComparison,
+  type MatrixSelector,
+  type PositionRange,
+  type Subquery,
+  type TimeShift,
+  type VectorSelector,
+  valueTypeOf,
 } from '../parse/index.js';
 import { planCall, planScalarCall } from './calls.js';
 import { type DurationSettings, evaluateDurationMs } from './duration.js';
@@ -52,38 +53,6 @@ export interface Scope {
   readonly func: string;
 }
 
-const COMPARISONS = new Set(['==', '!=', '<', '<=', '>', '>=']);
-
-/** True for `== != < <= > >=`. */
-export function isComparison(op: string): boolean {
-  return COMPARISONS.has(op);
-}
-
-/** Type of an expression that passed the type check. */
-export function valueType(expr: Expr): ValueType {
-  switch (expr.kind) {
-    case 'number':
-      return 'scalar';
-    case 'string':
-      return 'string';
-    case 'vectorSelector':
-    case 'aggregate':
-      return 'vector';
-    case 'matrixSelector':
-    case 'subquery':
-      return 'matrix';
-    case 'paren':
-    case 'unary':
-      return valueType(expr.expr);
-    case 'binary':
-      return valueType(expr.lhs) === 'scalar' && valueType(expr.rhs) === 'scalar' ? 'scalar' : 'vector';
-    case 'call':
-      return SCALAR_CALLS.has(expr.func) ? 'scalar' : 'vector';
-  }
-}
-
-const SCALAR_CALLS = new Set(['scalar', 'time', 'pi', 'start', 'end', 'step', 'range', 'min_of', 'max_of']);
-
 /**
  * Turns a checked expression into a plan for one request.
  * @throws VarveError client `promql-parse` for duration expressions without a valid value
@@ -112,7 +81,7 @@ export class Planner {
   root(expr: Expr): PlanRoot {
     const scope: Scope = { grid: this.grid, inParam: false, weight: 1, func: '' };
     const inner = unwrap(expr);
-    switch (valueType(inner)) {
+    switch (valueTypeOf(inner)) {
       case 'string':
         assert(inner.kind === 'string', 'a string expression is a literal');
         return { type: 'string', value: inner.value };
@@ -245,8 +214,8 @@ export class Planner {
   private binary(expr: BinaryExpr, scope: Scope): VectorNode {
     const { op, returnBool } = expr;
     const base = { grid: scope.grid, pos: expr.pos, uses: 0 };
-    const leftIsScalar = valueType(expr.lhs) === 'scalar';
-    if (leftIsScalar || valueType(expr.rhs) === 'scalar') {
+    const leftIsScalar = valueTypeOf(expr.lhs) === 'scalar';
+    if (leftIsScalar || valueTypeOf(expr.rhs) === 'scalar') {
       const scalar = this.scalar(leftIsScalar ? expr.lhs : expr.rhs, scope);
       const child = this.vector(leftIsScalar ? expr.rhs : expr.lhs, scope);
       return this.interner.node({

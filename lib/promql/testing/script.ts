@@ -206,9 +206,9 @@ export function unquote(quoted: string): string {
   const body = quoted.slice(1, -1);
   if (quoted.startsWith('`')) return body;
   const bytes: Buffer[] = [];
-  const escape = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))/gs;
+  const escapes = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))/gs;
   let at = 0;
-  for (const match of body.matchAll(escape)) {
+  for (const match of body.matchAll(escapes)) {
     bytes.push(Buffer.from(body.slice(at, match.index)));
     const [whole, hex, short, long, octal, letter] = match;
     if (hex !== undefined) bytes.push(Buffer.from([Number.parseInt(hex, 16)]));

@@ -90,6 +90,9 @@ const language: Language = {
       { type: '=', name, value, isNegative: false, matchesEmpty, oneOf: [value], prefix: value, matches },
     ];
   },
+  check(query) {
+    if (query === '(') throw parseFailure(query);
+  },
   format(query) {
     if (query === '(') throw parseFailure(query);
     return `formatted ${query}`;

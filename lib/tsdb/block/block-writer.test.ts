@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { labelsFromObject } from '../../labels/index.js';
+import { listBlocks, removeUnfinishedBlocks } from './block-directory.js';
 import { type BlockChunk, BlockWriter } from './block-writer.js';
 import { blockCreationTime, readBlockMeta } from './meta.js';
 
@@ -83,6 +84,17 @@ describe('BlockWriter', () => {
     writer.addSeries(Uint32Array.of(0, 2), [TWO]);
     writer.finish();
     expect(readdirSync(join(writer.directory, 'chunks'))).toEqual(['000001', '000002']);
+  });
+
+  test('crashed while writing leaves what the next start removes', () => {
+    const crashed = BlockWriter.create(folder);
+    const finished = BlockWriter.create(folder);
+    finished.addSymbols(['a', 'b']);
+    finished.addSeries(Uint32Array.of(0, 1), [TWO]);
+    finished.finish();
+    expect(listBlocks(folder)).toEqual([finished.ulid]);
+    expect(removeUnfinishedBlocks(folder)).toEqual([`${crashed.ulid}.tmp-for-creation`]);
+    expect(readdirSync(folder)).toEqual([finished.ulid]);
   });
 
   const later = xor('000280a0abfef9623ff0000000000000987500', T + 45_001, T + 50_000);

@@ -40,12 +40,15 @@ export class ChunkReader {
   #dataStart: number;
   #dataEnd: number;
   #starts: Uint32Array;
+  /** Holds one run; kept, since fresh large buffers cost more in page faults than the read itself. */
+  #buffer: Uint8Array;
 
   constructor(segments: readonly ByteSource[]) {
     this.#segments = segments;
     this.#dataStart = 0;
     this.#dataEnd = 0;
     this.#starts = new Uint32Array(256);
+    this.#buffer = new Uint8Array(0);
   }
 
   /** Opens the segments of a `chunks` directory and checks their headers. */
@@ -139,13 +142,13 @@ export class ChunkReader {
     const segment = this.#segment(first);
     const base = first % SEGMENT_SCALE;
     const wanted = refs[to - 1]! - first + TAIL_BYTES;
-    let bytes = segment.read(base, Math.min(wanted, segment.size - base));
+    let bytes = this.#readRun(segment, base, Math.min(wanted, segment.size - base));
     if (to - from > this.#starts.length) this.#starts = new Uint32Array((to - from) * 2);
     const starts = this.#starts;
     let total = 0;
     for (let i = from; i < to; i++) {
       copied.encodings[i] = this.#locate(segment, bytes, refs[i]! - first, base);
-      if (this.#dataEnd + 4 > bytes.length) bytes = segment.read(base, this.#dataEnd + 4);
+      if (this.#dataEnd + 4 > bytes.length) bytes = this.#readRun(segment, base, this.#dataEnd + 4);
       this.#checkCrc(segment, bytes, base);
       const length = this.#dataEnd - this.#dataStart;
       starts[i - from] = this.#dataStart;
@@ -161,6 +164,15 @@ export class ChunkReader {
       copied.addresses[i] = address;
       address += align8(length);
     }
+  }
+
+  #readRun(segment: ByteSource, base: number, byteCount: number): Uint8Array {
+    if (byteCount > this.#buffer.length) {
+      this.#buffer = new Uint8Array(Math.max(byteCount, 2 * this.#buffer.length, 64 * 1024));
+    }
+    const bytes = this.#buffer.subarray(0, byteCount);
+    segment.readInto(bytes, base);
+    return bytes;
   }
 
   /** Finds the data of the chunk at a place in `bytes` and checks that it lies in the file. Returns the encoding. */

@@ -1,3 +1,4 @@
+export { listBlocks, removeUnfinishedBlocks } from './block-directory.js';
 export { BlockQueryable } from './block-queryable.js';
 export { BlockReader } from './block-reader.js';
 export {

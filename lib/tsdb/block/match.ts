@@ -1,4 +1,3 @@
-import { compareUtf8 } from '../../labels/index.js';
 import type { Matcher } from '../../matcher/index.js';
 import {
   type IndexReader,
@@ -98,27 +97,14 @@ const NOTHING: MatchedPostings = { refs: new Uint32Array(0), remaining: [] };
 
 /** Series whose value of the matcher's label is accepted (or not), found by looking at every value. */
 function scanPostings(index: IndexReader, matcher: Matcher, wanted: boolean): Uint32Array {
-  const { values, offsets } = index.labelValues(matcher.name);
-  const lists: Uint32Array[] = [];
   // What has not the prefix is refused by a plain matcher and accepted by a negative one.
   const skipsOthers = matcher.prefix !== '' && matcher.isNegative !== wanted;
-  const first = skipsOthers ? lowerBound(values, matcher.prefix) : 0;
-  for (let i = first; i < values.length; i++) {
-    const value = values[i]!;
-    if (skipsOthers && !value.startsWith(matcher.prefix)) break;
-    if (matcher.matches(value) === wanted) lists.push(index.postingsAt(offsets[i]!));
+  const { values, offsets } = skipsOthers
+    ? index.labelValuesWithPrefix(matcher.name, matcher.prefix)
+    : index.labelValues(matcher.name);
+  const lists: Uint32Array[] = [];
+  for (let i = 0; i < values.length; i++) {
+    if (matcher.matches(values[i]!) === wanted) lists.push(index.postingsAt(offsets[i]!));
   }
   return unitePostings(lists);
-}
-
-/** First value that is not below the text, in byte order. */
-function lowerBound(values: readonly string[], text: string): number {
-  let low = 0;
-  let high = values.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compareUtf8(values[middle]!, text) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

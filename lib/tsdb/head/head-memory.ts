@@ -83,6 +83,12 @@ export class HeadMemory {
     return Atomics.load(this.#words, address >>> 2);
   }
 
+  /** Reads a field that never changes once what holds it was published; memory may have grown under it. */
+  #fixed(address: number): number {
+    if (address >= this.#byteLength) this.#grow();
+    return this.#words[address >>> 2]!;
+  }
+
   /** The memory as words, as far as `end` at least. */
   wordsTo(end: number): Uint32Array {
     if (end > this.#byteLength) this.#grow();
@@ -175,15 +181,42 @@ export class HeadMemory {
   }
 
   #pairAddress(id: number): number {
-    return this.load(PAIR_DIR + ((id >>> PAGE_BITS) << 2)) + (id & PAGE_MASK) * PAIR_BYTES;
+    return this.#fixed(PAIR_DIR + ((id >>> PAGE_BITS) << 2)) + (id & PAGE_MASK) * PAIR_BYTES;
   }
 
   pairName(id: number): number {
-    return this.load(this.#pairAddress(id));
+    return this.#fixed(this.#pairAddress(id));
   }
 
   pairValue(id: number): number {
-    return this.load(this.#pairAddress(id) + 4);
+    return this.#fixed(this.#pairAddress(id) + 4);
+  }
+
+  /**
+   * Writes the symbol ids (name, value) of a label list to `out` from `at` on and returns the new end. The caller has
+   * made room for twice `labelCount(labels)`.
+   */
+  labelSymbolsInto(labels: number, out: Uint32Array, at: number): number {
+    const count = this.#fixed(labels);
+    if (labels + 4 + count * 4 > this.#byteLength) this.#grow();
+    let words = this.#words;
+    for (let i = 0; i < count; i++) {
+      const pair = words[((labels + 4) >>> 2) + i]!;
+      const page = words[(PAIR_DIR >>> 2) + (pair >>> PAGE_BITS)]!;
+      const address = page + (pair & PAGE_MASK) * PAIR_BYTES;
+      if (address >= this.#byteLength) {
+        this.#grow();
+        words = this.#words;
+      }
+      out[at++] = words[address >>> 2]!;
+      out[at++] = words[(address >>> 2) + 1]!;
+    }
+    return at;
+  }
+
+  /** Number of labels in a label list. */
+  labelCount(labels: number): number {
+    return this.#fixed(labels);
   }
 
   nextPair(id: number): number {
@@ -234,7 +267,7 @@ export class HeadMemory {
 
   /** Address of a series record, or 0 when its page is gone. */
   seriesAddress(ref: number): number {
-    const page = this.load(SERIES_DIR + (ref >>> PAGE_BITS) * 4);
+    const page = this.#fixed(SERIES_DIR + (ref >>> PAGE_BITS) * 4);
     return page === 0 ? 0 : page + (ref & PAGE_MASK) * SERIES_BYTES;
   }
 
@@ -267,7 +300,7 @@ export class HeadMemory {
   // Chunks
 
   olderChunk(chunk: number): number {
-    return this.load(chunk);
+    return this.#fixed(chunk);
   }
 
   /** Samples of a chunk at this moment; to be read before anything else of it. */
@@ -276,19 +309,19 @@ export class HeadMemory {
   }
 
   chunkByteLength(chunk: number): number {
-    return this.load(chunk + 4) & 0xffff;
+    return this.#fixed(chunk + 4) & 0xffff;
   }
 
   chunkKind(chunk: number): number {
-    return (this.load(chunk + 4) >>> 16) & 0xff;
+    return (this.#fixed(chunk + 4) >>> 16) & 0xff;
   }
 
   isMarked(chunk: number): boolean {
-    return ((this.load(chunk + 4) >>> 16) & CHUNK_MARKED) !== 0;
+    return ((this.#fixed(chunk + 4) >>> 16) & CHUNK_MARKED) !== 0;
   }
 
   chunkMinTime(chunk: number): number {
-    return (this.load(chunk + 12) | 0) * 2 ** 32 + this.#words[(chunk + 8) >>> 2]!;
+    return (this.#fixed(chunk + 12) | 0) * 2 ** 32 + this.#fixed(chunk + 8);
   }
 
   /** Time of the last sample; may already include a sample that the count read earlier does not. */

@@ -209,18 +209,13 @@ class SeriesColumns {
 
   #addLabels(labels: number): void {
     const memory = this.#memory;
-    const count = memory.load(labels);
     if (this.seriesCount + 2 > this.#labelOffsets.length) {
       this.#labelOffsets = grown(this.#labelOffsets);
       this.#chunkOffsets = grown(this.#chunkOffsets);
     }
-    while (this.#labelCount + count * 2 > this.#labels.length) this.#labels = grown(this.#labels);
-    let at = this.#labelCount;
-    for (let i = 0; i < count; i++) {
-      const pair = memory.load(labels + 4 + i * 4);
-      this.#labels[at++] = memory.pairName(pair);
-      this.#labels[at++] = memory.pairValue(pair);
-    }
+    const room = memory.labelCount(labels) * 2;
+    while (this.#labelCount + room > this.#labels.length) this.#labels = grown(this.#labels);
+    const at = memory.labelSymbolsInto(labels, this.#labels, this.#labelCount);
     this.#labelCount = at;
     this.seriesCount++;
     this.#labelOffsets[this.seriesCount] = at;

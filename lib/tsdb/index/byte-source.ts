@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes. @throws CorruptionError `file-truncated` when they are not all there. */
   read(offset: number, length: number): Uint8Array;
+  /** Fills the caller's buffer, past any cache: for large reads. Same error. */
+  readInto(into: Uint8Array, offset: number): void;
   close(): void;
 }
 
@@ -29,6 +31,10 @@ export class MemoryByteSource implements ByteSource {
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
     return this.#bytes.subarray(offset, offset + length);
+  }
+
+  readInto(into: Uint8Array, offset: number): void {
+    into.set(this.read(offset, into.length));
   }
 
   close(): void {}
@@ -52,11 +58,12 @@ export class FileByteSource implements ByteSource {
   #lastPage: Uint8Array;
   #isOpen: boolean;
 
+  /** With a cache of 0 bytes every read is a pread of just that range. */
   constructor(path: string, cacheBytesMax: number = 4 * 1024 * 1024) {
     this.name = path;
     this.#fd = openSync(path, 'r');
     this.size = fstatSync(this.#fd).size;
-    this.#pageCountMax = Math.max(4, Math.floor(cacheBytesMax / PAGE_BYTES));
+    this.#pageCountMax = Math.ceil(cacheBytesMax / PAGE_BYTES);
     this.#lastIndex = -1;
     this.#lastPage = new Uint8Array(0);
     this.#isOpen = true;
@@ -70,6 +77,7 @@ export class FileByteSource implements ByteSource {
     }
     checkRange(this, offset, length);
     if (length === 0) return new Uint8Array(0);
+    if (this.#pageCountMax === 0) return this.#readFile(offset, length);
     if (inPage + length <= PAGE_BYTES) return this.#page(pageIndex).subarray(inPage, inPage + length);
     if (length >= DIRECT_BYTES) return this.#readFile(offset, length);
     const assembled = new Uint8Array(length);
@@ -82,6 +90,12 @@ export class FileByteSource implements ByteSource {
       filled += part.length;
     }
     return assembled;
+  }
+
+  readInto(into: Uint8Array, offset: number): void {
+    checkRange(this, offset, into.length);
+    if (!this.#isOpen) throw new VarveError('internal', 'file-closed', `${this.name}: read after close`);
+    readFully(this.#fd, into, offset, this.name);
   }
 
   close(): void {
@@ -109,9 +123,8 @@ export class FileByteSource implements ByteSource {
   }
 
   #readFile(offset: number, length: number): Uint8Array {
-    if (!this.#isOpen) throw new VarveError('internal', 'file-closed', `${this.name}: read after close`);
-    const bytes = Buffer.allocUnsafeSlow(length);
-    readFully(this.#fd, bytes, offset, this.name);
+    const bytes = Buffer.allocUnsafe(length);
+    this.readInto(bytes, offset);
     return bytes;
   }
 }

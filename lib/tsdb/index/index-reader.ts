@@ -10,7 +10,7 @@ import { SymbolTable } from './symbol-table.js';
 import { crcMismatch } from './window-reader.js';
 
 /** Values of labels kept as strings, over all labels of one index. */
-const VALUES_CACHED_MAX = 1_000_000;
+const VALUES_CACHED_MAX = 2_000_000;
 /** First guess at the length of a series entry; longer ones are read twice. */
 const SERIES_READ_BYTES = 512;
 
@@ -82,6 +82,11 @@ export class IndexReader {
       this.#values.set(name, values);
     }
     return values;
+  }
+
+  /** Those of a label's values that begin with a prefix; found without reading the others. */
+  labelValuesWithPrefix(name: string, prefix: string): ValueOffsets {
+    return this.postingsTable.valuesWithPrefix(name, prefix);
   }
 
   /** Refs of the series with this label pair, ascending; a fresh array. Empty when there are none. */

@@ -94,16 +94,7 @@ export class PostingsTable {
     const range = this.#ranges.get(name);
     if (range === undefined) return -1;
     const wanted = Buffer.from(value, 'utf8');
-    const samples = range.samples;
-    let low = 0;
-    let high = samples.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >>> 1;
-      const reader = this.#block(range, middle);
-      if (compareBytes(takeValue(reader), wanted) <= 0) low = middle;
-      else high = middle - 1;
-    }
-    const reader = this.#block(range, low);
+    const reader = this.#block(range, this.#sampleBefore(range, wanted));
     while (reader.remaining > 0) {
       const order = compareBytes(takeValue(reader), wanted);
       const offset = reader.uvarint();
@@ -128,6 +119,42 @@ export class PostingsTable {
       }
     }
     return { values, offsets };
+  }
+
+  /** The values of a label that begin with a prefix. */
+  valuesWithPrefix(name: string, prefix: string): ValueOffsets {
+    const values: string[] = [];
+    const offsets: number[] = [];
+    const range = this.#ranges.get(name);
+    const wanted = Buffer.from(prefix, 'utf8');
+    let isPast = range === undefined;
+    for (let block = isPast ? 0 : this.#sampleBefore(range!, wanted); !isPast; block++) {
+      const reader = this.#block(range!, block);
+      while (reader.remaining > 0) {
+        const value = takeValue(reader);
+        const offset = reader.uvarint();
+        const order = compareBytes(value.subarray(0, wanted.length), wanted);
+        isPast = order > 0;
+        if (isPast) break;
+        if (order < 0) continue;
+        values.push(utf8Text(value));
+        offsets.push(offset);
+      }
+      isPast ||= block + 1 === range!.samples.length;
+    }
+    return { values, offsets: Float64Array.from(offsets) };
+  }
+
+  /** The last sampled entry whose value is not above the one wanted, or the first. */
+  #sampleBefore(range: NameRange, wanted: Uint8Array): number {
+    let low = 0;
+    let high = range.samples.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (compareBytes(takeValue(this.#block(range, middle)), wanted) <= 0) low = middle;
+      else high = middle - 1;
+    }
+    return low;
   }
 
   /** A reader over the entries from one sample to the next. */

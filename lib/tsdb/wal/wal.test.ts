@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -8,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { VarveError } from '../../errors/index.js';
@@ -261,7 +262,7 @@ describe('a torn log', () => {
   const records = [
     seriesRecord(1, 2),
     samplesRecord([1, T, 1], [2, T, 2]),
-    Buffer.alloc(40_000, 9),
+    Buffer.alloc(40_000, 0x77),
     samplesRecord([1, T, 3]),
   ];
   /** The log without the padding at its end, as it lies on disk while it is written. */
@@ -362,6 +363,59 @@ describe('a torn log', () => {
       details: { file: path, segment: 0, offset: ends[1] },
     });
     expect(corruption(true).message).toMatch(/checksum [0-9a-f]+, the bytes give [0-9a-f]+ at offset/);
+  });
+});
+
+const peers = process.env['PEERS_DIR'] ?? join(homedir(), 'peers');
+const tool = [process.env['PROMTOOL_BIN'] ?? '', join(peers, 'bin/promtool')].find(
+  (path) => path !== '' && existsSync(path),
+);
+if (tool === undefined)
+  process.stderr.write('SKIPPED: no promtool (set PROMTOOL_BIN); logs not shown to it\n');
+
+(tool === undefined ? describe.skip : describe)('promtool', () => {
+  test('reads a checkpoint and segments of ours', () => {
+    const server = folder;
+    folder = join(server, 'wal');
+    mkdirSync(folder);
+    const files = [
+      [seriesRecord(1, 2, 3), samplesRecord([1, T, 1], [2, T, 1], [3, T, 1])],
+      [
+        Buffer.concat([
+          hex('01 0000000000000009'),
+          Buffer.from([1, 1, 97, 0xff, 0xff, 0x03]),
+          Buffer.alloc(0xffff, 'x'),
+        ]),
+      ],
+      [samplesRecord([1, T + 1000, 2], [3, T + 1000, 2], [2, T + 2000, 0.5], [9, T + 1000, 9])],
+    ];
+    files.forEach((file, number) => {
+      const writer = new WalWriter(folder, number);
+      for (const record of file) {
+        if (number === 2) writer.append(codecKernel().snappyEncode(record), SNAPPY_FLAG);
+        else writer.append(record);
+      }
+      writer.finish();
+    });
+    writeCheckpoint({ directory: folder, upTo: 1, keepsSeries: (ref) => ref !== 3, minTime: T });
+    removeReplaced(folder, 1);
+    const result = spawnSync(tool ?? '', ['tsdb', 'dump', '--sandbox-dir-root', server, server], {
+      encoding: 'utf8',
+    });
+    folder = server;
+    expect({ status: result.status, stderr: result.stderr.includes('rror') ? result.stderr : '' }).toEqual({
+      status: 0,
+      stderr: '',
+    });
+    expect(result.stdout.trim().split('\n').sort()).toEqual(
+      [
+        `{__name__="m", ref="1"} 1 ${T}`,
+        `{__name__="m", ref="1"} 2 ${T + 1000}`,
+        `{__name__="m", ref="2"} 1 ${T}`,
+        `{__name__="m", ref="2"} 0.5 ${T + 2000}`,
+        `{a="${'x'.repeat(0xffff)}"} 9 ${T + 1000}`,
+      ].sort(),
+    );
   });
 });
 

@@ -4,7 +4,7 @@ import {
   CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_KIND_XOR, CHUNK_MARKED, CHUNK_MIN_TIME, CHUNK_PAYLOAD,
   CHUNK_PREV, CHUNK_SPAN, CODE_ACCEPTED, CODE_ACCEPTED_OOO, CODE_COUNT, CODE_DUPLICATE, CODE_FUTURE, CODE_NEW_VALUE,
   CODE_OUT_OF_BOUNDS, CODE_OUT_OF_ORDER, CODE_SERIES_REFUSED, CODE_TOO_OLD, FLAG_EMPTY, FLAG_SEALED, ROOT_CODE_COUNTS,
-  ROOT_CODE_FIRST, ROOT_MAX_TIME, SERIES_BIT, SERIES_CAPACITY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_DELTA,
+  ROOT_CODE_FIRST, ROOT_MAX_TIME, ROOT_MIN_TIME, SERIES_BIT, SERIES_CAPACITY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_DELTA,
   SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
 } from './layout';
 import { retire } from './retire';
@@ -28,6 +28,7 @@ const TIME_LIMIT: i64 = 8640000000000000;
 let rangeMs: i64 = 7200000;
 let windowMs: i64 = 0;
 let maxTime: i64 = NO_TIME;
+let minTime: i64 = i64.MAX_VALUE;
 export let chunksMade: u32 = 0;
 
 /** Settings of the head, ms. */
@@ -38,6 +39,13 @@ export function appendConfigure(chunkRangeMs: f64, outOfOrderWindowMs: f64): voi
 
 export function appendReset(): void {
   maxTime = NO_TIME;
+  raiseMinTime(9e18);
+}
+
+/** Notes that all samples before a time have left the head. */
+export function raiseMinTime(timeMs: f64): void {
+  minTime = <i64>timeMs;
+  store<i64>(ROOT_MIN_TIME, minTime);
 }
 
 // @ts-ignore: decorator
@@ -290,20 +298,25 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
 // @ts-ignore: decorator
 @inline function appendSample(s: usize, t: i64, v: u64, futureLimit: i64): i32 {
   if (t > futureLimit) return <i32>CODE_FUTURE;
+  if (t <= -TIME_LIMIT) return <i32>CODE_OUT_OF_BOUNDS;
   const lastTime = load<i64>(s, SERIES_LAST_TIME);
   if (t > lastTime) {
     // A young head takes any age; later, in-order samples may lie at most half a block range behind the newest.
     const bound = maxTime == NO_TIME ? NO_TIME : maxTime - (rangeMs >> 1);
-    if (t >= bound && t > -TIME_LIMIT) {
+    if (t >= bound) {
       if (!appendInOrder(s, t, v)) return -1;
       if (t > maxTime) maxTime = t;
+      if (t < minTime) minTime = t;
       return <i32>CODE_ACCEPTED;
     }
   } else if (t == lastTime) {
     return load<u64>(s, SERIES_LAST_VALUE) == v ? <i32>CODE_DUPLICATE : <i32>CODE_NEW_VALUE;
   }
   if (windowMs > 0) {
-    if (maxTime != NO_TIME && t > -TIME_LIMIT && t >= maxTime - windowMs) return appendOutOfOrder(s, t, v);
+    if (maxTime != NO_TIME && t >= maxTime - windowMs) {
+      if (t < minTime) minTime = t;
+      return appendOutOfOrder(s, t, v);
+    }
     return <i32>CODE_TOO_OLD;
   }
   if (maxTime == NO_TIME || t < maxTime - (rangeMs >> 1)) return <i32>CODE_OUT_OF_BOUNDS;
@@ -356,6 +369,7 @@ export function appendBatch(refs: usize, starts: usize, n: u32, times: usize, va
   samplesEnd();
   store<u32>(ROOT_CODE_COUNTS, accepted);
   store<i64>(ROOT_MAX_TIME, maxTime);
+  store<i64>(ROOT_MIN_TIME, minTime);
   return i;
 }
 
@@ -413,6 +427,7 @@ export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
     }
     const s = seriesAt(live);
     const lastTime = load<i64>(s, SERIES_LAST_TIME);
+    if (t < minTime) minTime = t;
     if (t > lastTime) {
       if (!appendInOrder(s, t, v)) return -2;
       if (t > maxTime) maxTime = t;
@@ -422,6 +437,7 @@ export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
     taken++;
   }
   store<i64>(ROOT_MAX_TIME, maxTime);
+  store<i64>(ROOT_MIN_TIME, minTime);
   return taken;
 }
 

@@ -1,5 +1,5 @@
 export { allocHeadroom, allocTop, allocUsedBytes, alloc as headAlloc, free as headFree } from './alloc';
-export { appendBatch, appendConfigure, chunksMade, replaySamples, replaySeries, replayUnknown } from './append';
+export { appendBatch, appendConfigure, chunksMade, raiseMinTime, replaySamples, replaySeries, replayUnknown } from './append';
 export { retiredCount, setReaders } from './retire';
 export { findByLabels, lookupBatch, seriesCreate, seriesResolve } from './series';
 export {

@@ -2,7 +2,7 @@
 // A block is `series x stepCount` f64 values, row after row, and as many presence bytes.
 
 import {
-  computeWindows, dropStale, fromOf, loadRow, loadSeries, stepCount, toOf,
+  computeWindows, dropStale, fromOf, loadNewest, loadRow, loadSeries, referenceMs, stepCount, toOf,
 } from './columns';
 import {
   anchoredTransitionsRow, extendedRow, extrapolatedRow, lastTwoRow, transitionsRow,
@@ -83,7 +83,9 @@ export function queryInstantBlock(
   let found: u32 = 0;
   for (let i = from; i < to; i++) {
     const slot = chunkOffsets + ((<usize>i) << 2);
-    const code = loadSeries(load<u32>(slot), load<u32>(slot, 4), minTime, maxTime);
+    const code = steps == 1 && mode != 2
+      ? loadNewest(load<u32>(slot), load<u32>(slot, 4), minTime, maxTime, referenceMs)
+      : loadSeries(load<u32>(slot), load<u32>(slot, 4), minTime, maxTime);
     if (code < 0) return code;
     if (mode == 2) {
       dropStale();

@@ -107,6 +107,28 @@ export function loadSeries(from: u32, to: u32, minTime: f64, maxTime: f64): i32 
   return OK;
 }
 
+/**
+ * For a single reference time: decodes only the chunk that must hold the newest sample at or before it. Falls back to
+ * `loadSeries` when chunks overlap there or the chunk begins after the reference after all.
+ */
+export function loadNewest(from: u32, to: u32, minTime: f64, maxTime: f64, reference: f64): i32 {
+  let c = to;
+  while (c > from && load<f64>(chunkMinTimes + ((<usize>(c - 1)) << 3)) > reference) c--;
+  // Only a chunk that ends before this one begins can be left out; more than the neighbour may overlap it.
+  let isAlone = c > from;
+  if (isAlone) {
+    const begin = load<f64>(chunkMinTimes + ((<usize>(c - 1)) << 3));
+    for (let other = from; other < c - 1; other++) {
+      if (load<f64>(chunkMaxTimes + ((<usize>other) << 3)) >= begin) isAlone = false;
+    }
+  }
+  if (isAlone) {
+    const code = loadSeries(c - 1, c, minTime, maxTime);
+    if (code < 0 || (sampleCount > 0 && timeAt(0) <= reference)) return code;
+  }
+  return loadSeries(from, to, minTime, maxTime);
+}
+
 /** Merges the sorted runs [0, mid) and [mid, end) through the spare columns; returns the merged count. */
 function mergeRuns(mid: u32, end: u32): u32 {
   let i: u32 = 0;

@@ -4,7 +4,7 @@
 import {
   emit, fromOf, isInfinite, positions, stepCount, timeAt, toOf, valueAt,
 } from './columns';
-import { quantileOfSorted, sortValues } from './sort';
+import { queryQuantile } from './sort';
 
 export function countRow(row: usize, present: usize): void {
   for (let k: u32 = 0; k < stepCount; k++) {
@@ -97,7 +97,7 @@ function replaces(candidate: f64, best: f64, wantMax: bool, orEqual: bool): bool
 }
 
 // Windows longer than this go through the deque instead of being scanned.
-const SCAN_MAX: u32 = 32;
+const SCAN_MAX: u32 = 12;
 
 /**
  * min, max and the times of their last occurrence. Short windows are scanned; long ones share work through a deque of
@@ -112,11 +112,19 @@ export function extremeRow(wantMax: bool, wantTime: bool, row: usize, present: u
     const to = toOf(k);
     if (to <= from) continue;
     if (to - from <= SCAN_MAX) {
-      let best = from;
+      let best = valueAt(from);
+      let bestAt = from;
       for (let i = from + 1; i < to; i++) {
-        if (replaces(valueAt(i), valueAt(best), wantMax, wantTime)) best = i;
+        const value = valueAt(i);
+        // The comparison is true for NaN on either side; only a NaN that is the best so far gives way to a number.
+        if (wantTime) {
+          if (replaces(value, best, wantMax, true)) {
+            best = value;
+            bestAt = i;
+          }
+        } else if (!(wantMax ? value <= best : value >= best) && !(isNaN(value) && !isNaN(best))) best = value;
       }
-      emit(row, present, k, wantTime ? timeAt(best) / 1000 : valueAt(best));
+      emit(row, present, k, wantTime ? timeAt(bestAt) / 1000 : best);
       continue;
     }
     if (taken < from) {
@@ -182,8 +190,7 @@ export function quantileRow(quantiles: usize, work: usize, row: usize, present: 
     if (to <= from) continue;
     const n = to - from;
     for (let i: u32 = 0; i < n; i++) store<f64>(work + ((<usize>i) << 3), valueAt(from + i));
-    sortValues(work, n);
-    emit(row, present, k, quantileOfSorted(work, n, load<f64>(quantiles + ((<usize>k) << 3))));
+    emit(row, present, k, queryQuantile(work, n, load<f64>(quantiles + ((<usize>k) << 3))));
   }
 }
 
@@ -195,14 +202,14 @@ export function medianDeviationRow(work: usize, row: usize, present: usize): voi
     if (to <= from) continue;
     const n = to - from;
     for (let i: u32 = 0; i < n; i++) store<f64>(work + ((<usize>i) << 3), valueAt(from + i));
-    sortValues(work, n);
-    if (isNaN(load<f64>(work))) {
+    let hasNaN = false;
+    for (let i: u32 = 0; i < n; i++) if (isNaN(load<f64>(work + ((<usize>i) << 3)))) hasNaN = true;
+    if (hasNaN) {
       emit(row, present, k, NaN);
       continue;
     }
-    const median = quantileOfSorted(work, n, 0.5);
+    const median = queryQuantile(work, n, 0.5);
     for (let i: u32 = 0; i < n; i++) store<f64>(work + ((<usize>i) << 3), Math.abs(valueAt(from + i) - median));
-    sortValues(work, n);
-    emit(row, present, k, quantileOfSorted(work, n, 0.5));
+    emit(row, present, k, queryQuantile(work, n, 0.5));
   }
 }

@@ -1,4 +1,4 @@
-// Sorting of f64 runs with NaN lowest, as quantiles want it, and the quantile of a sorted run.
+// Quantiles of f64 runs with NaN lowest: quickselect, with a heap sort behind it for inputs that defeat the pivots.
 
 const INSERTION_MAX: i32 = 24;
 
@@ -49,8 +49,22 @@ function heapSort(base: usize, lo: i32, hi: i32): void {
   }
 }
 
-/** Quicksort of numbers that are not NaN; falls back to heap sort when the pivots keep failing. */
-function quickSort(base: usize, lo: i32, hi: i32, depth: i32): void {
+/** The q-quantile of n values of which the two neighbouring ranks stand in place; NaN for none. */
+function quantileOfSorted(base: usize, n: u32, q: f64): f64 {
+  if (n == 0 || isNaN(q)) return NaN;
+  if (q < 0) return -Infinity;
+  if (q > 1) return Infinity;
+  const rank = q * <f64>(n - 1);
+  const floor = Math.floor(rank);
+  const lower = <u32>Math.max(0, floor);
+  const upper = min<u32>(n - 1, lower + 1);
+  const weight = rank - floor;
+  return at(base, lower) * (1 - weight) + at(base, upper) * weight;
+}
+
+/** Moves the value of rank `k` (0 = lowest) of [lo, hi] to position k, no larger ones before it, no smaller ones after. */
+function select(base: usize, lo: i32, hi: i32, k: i32): void {
+  let depth = 64;
   while (hi - lo > INSERTION_MAX) {
     if (depth-- == 0) {
       heapSort(base, lo, hi);
@@ -73,19 +87,16 @@ function quickSort(base: usize, lo: i32, hi: i32, depth: i32): void {
         j--;
       }
     }
-    if (j - lo < hi - i) {
-      quickSort(base, lo, j, depth);
-      lo = i;
-    } else {
-      quickSort(base, i, hi, depth);
-      hi = j;
-    }
+    if (k <= j) hi = j;
+    else if (k >= i) lo = i;
+    else return;
   }
   insertionSort(base, lo, hi);
 }
 
-/** Sorts n values in place, NaN first. */
-export function sortValues(base: usize, n: u32): void {
+/** The q-quantile of n values in any order (NaN lowest); reorders them, without sorting all. */
+export function queryQuantile(base: usize, n: u32, q: f64): f64 {
+  if (n == 0 || isNaN(q) || q < 0 || q > 1) return quantileOfSorted(base, n, q);
   let nans: i32 = 0;
   for (let i: i32 = 0; i < <i32>n; i++) {
     const value = at(base, i);
@@ -94,24 +105,17 @@ export function sortValues(base: usize, n: u32): void {
       put(base, nans++, value);
     }
   }
-  quickSort(base, nans, <i32>n - 1, 64);
-}
-
-/** The q-quantile of n sorted values by linear interpolation; NaN for none. */
-export function quantileOfSorted(base: usize, n: u32, q: f64): f64 {
-  if (n == 0 || isNaN(q)) return NaN;
-  if (q < 0) return -Infinity;
-  if (q > 1) return Infinity;
-  const rank = q * <f64>(n - 1);
-  const floor = Math.floor(rank);
-  const lower = <u32>Math.max(0, floor);
-  const upper = min<u32>(n - 1, lower + 1);
-  const weight = rank - floor;
-  return at(base, lower) * (1 - weight) + at(base, upper) * weight;
-}
-
-/** Sorts n values in place (NaN first) and returns their q-quantile. */
-export function queryQuantile(base: usize, n: u32, q: f64): f64 {
-  sortValues(base, n);
+  const lower = <i32>Math.floor(q * <f64>(n - 1));
+  const last = <i32>n - 1;
+  if (lower >= nans) select(base, nans, last, lower);
+  // The next rank is the least of those behind.
+  const upper = min<i32>(lower + 1, last);
+  if (upper > lower && upper >= nans) {
+    let least = upper;
+    for (let i = upper + 1; i <= last; i++) if (at(base, i) < at(base, least)) least = i;
+    const x = at(base, upper);
+    put(base, upper, at(base, least));
+    put(base, least, x);
+  }
   return quantileOfSorted(base, n, q);
 }

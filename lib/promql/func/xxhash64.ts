@@ -1,9 +1,5 @@
-import type { LabelColumns } from '../exec/label-columns.js';
-import type { SymbolSpace } from '../exec/symbol-space.js';
-
 /**
- * xxHash64 (seed 0) of a label set in Prometheus' byte form: for each label the length-prefixed name and value. It only
- * serves limit_ratio, so it is written with BigInt for clarity rather than speed.
+ * xxHash64 with seed 0, for limit_ratio, which hashes each series once: written with BigInt for clarity, not speed.
  * Source: the xxHash specification, "XXH64 algorithm description".
  */
 
@@ -56,19 +52,4 @@ export function xxhash64(data: Buffer): bigint {
   hash = ((hash ^ (hash >> 33n)) * P2) & MASK;
   hash = ((hash ^ (hash >> 29n)) * P3) & MASK;
   return hash ^ (hash >> 32n);
-}
-
-function prefixed(text: string): Buffer {
-  const bytes = Buffer.from(text);
-  const n = bytes.length;
-  const prefix = n < 255 ? [n] : [255, n & 0xff, (n >> 8) & 0xff, (n >> 16) & 0xff];
-  return Buffer.concat([Buffer.from(prefix), bytes]);
-}
-
-/** The hash of set i as a float. */
-export function xxhash64OfLabels(labels: LabelColumns, i: number, space: SymbolSpace): number {
-  const parts: Buffer[] = [];
-  for (let p = labels.offsets[i]!; p < labels.offsets[i + 1]!; p++)
-    parts.push(prefixed(space.text(labels.pairs[p]!)));
-  return Number(xxhash64(Buffer.concat(parts)));
 }
