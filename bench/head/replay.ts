@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { compress } from '../../e2e/wire.js';
-import { replayLog } from '../../lib/ingester/replay.js';
+import { replayLog } from '../../lib/ingester/index.js';
 import { HeadKernel, ScanKernel } from '../../lib/kernel/index.js';
 import { GroupCommit, splitPages } from '../../lib/tsdb/wal/index.js';
 import { RequestBody } from '../load/body.js';

@@ -8,7 +8,7 @@ import { HEAD_OPTIONS, push } from './testing/head-fixture.js';
 // and memory are reused all the time; labels and values are made such that the reader can tell any mixture.
 
 const T0 = 1_699_999_200_000;
-const ROUNDS = 60;
+const ROUNDS = 24;
 
 test('a reader in another thread always sees whole labels and right samples', async () => {
   const head = new Head({ ...HEAD_OPTIONS, outOfOrderWindowMs: 3_600_000 });
@@ -64,7 +64,7 @@ test('a reader in another thread always sees whole labels and right samples', as
   await reading;
   await worker.terminate();
   expect(problem).toBeNull();
-  expect(selects).toBeGreaterThan(20);
-  expect(samples).toBeGreaterThan(100_000);
+  expect(selects).toBeGreaterThan(10);
+  expect(samples).toBeGreaterThan(30_000);
   expect(head.kernel.retiredCount).toBe(0);
 }, 60_000);
