@@ -305,6 +305,10 @@ describe('a request', () => {
     expect(Object.keys(await stored())).toEqual(['__name__=a']);
     clock.advance(1000);
     expect(await push(good('b', samples))).toMatchObject({ status: 204 });
+    const tooMany = Array.from({ length: 21 }, (_, i) => [T0 + i, i] as const);
+    const hopeless = await push(good('d', tooMany));
+    expect(hopeless).toMatchObject({ status: 400, retryAfterSeconds: 0 });
+    expect(hopeless.message).toContain('limits.ingestion_burst_size');
     limits = { ...DEFAULT_LIMITS, requestRate: 1, requestBurstSize: 1 };
     expect(await push(good('c'))).toMatchObject({ status: 204 });
     expect(await push(good('c'))).toMatchObject({ status: 429 });

@@ -113,11 +113,14 @@ export class Distributor implements PushService {
     const columns = scan.load(body, byteLength, this.#parts.decodedBytesMax);
     const { sampleCount, histogramCount, exemplarCount, metadataCount } = columns;
     state.received.inc(sampleCount + histogramCount);
-    const wait = state.samples.take(
-      sampleCount,
-      limits.ingestionRate,
-      limits.ingestionBurstSize || limits.ingestionRate * 10,
-    );
+    const burst = limits.ingestionBurstSize || limits.ingestionRate * 10;
+    if (limits.ingestionRate > 0 && sampleCount > burst) {
+      // No waiting would ever let it pass, so it must not look like something to retry.
+      this.#discarded.labels(REASON.rateLimited, tenant).inc(sampleCount);
+      const text = `a request of ${sampleCount} samples is over the burst of ${burst} (limits.ingestion_burst_size): send smaller ones`;
+      return { outcome: { status: 400, message: `${REASON.rateLimited}: ${text}`, retryAfterSeconds: 0 } };
+    }
+    const wait = state.samples.take(sampleCount, limits.ingestionRate, burst);
     if (wait > 0) {
       const text = `ingestion rate over ${limits.ingestionRate} samples/s (limits.ingestion_rate)`;
       return { outcome: this.#tooMany(tenant, sampleCount, text, wait) };
