@@ -119,11 +119,14 @@ export class Distributor implements PushService {
     const columns = scan.load(body, byteLength, this.#parts.decodedBytesMax);
     const { sampleCount, histogramCount, exemplarCount, metadataCount } = columns;
     state.received.inc(sampleCount + histogramCount);
-    const wait = state.samples.take(
-      sampleCount,
-      limits.ingestionRate,
-      limits.ingestionBurstSize || limits.ingestionRate * 10,
-    );
+    const burst = limits.ingestionBurstSize || limits.ingestionRate * 10;
+    if (limits.ingestionRate > 0 && sampleCount > burst) {
+      // No waiting would ever let it pass, so it must not look like something to retry.
+      this.#discarded.labels(REASON.rateLimited, tenant).inc(sampleCount);
+      const text = `a request of ${sampleCount} samples is over the burst of ${burst} (limits.ingestion_burst_size): send smaller ones`;
+      return { outcome: { status: 400, message: `${REASON.rateLimited}: ${text}`, retryAfterSeconds: 0 } };
+    }
+    const wait = state.samples.take(sampleCount, limits.ingestionRate, burst);
     if (wait > 0) {
       const text = `ingestion rate over ${limits.ingestionRate} samples/s (limits.ingestion_rate)`;
       return { outcome: this.#tooMany(tenant, sampleCount, text, wait) };
@@ -231,16 +234,18 @@ export class Distributor implements PushService {
   }
 
   #recordMetadata(tenant: string, limits: Limits, count: number): void {
-    for (let i = 0; i < count; i++) {
-      const entry = parseMetricMetadata(this.#scan.metadataBytes(i));
+    // All are read before any is kept: a request that is malformed somewhere stores nothing.
+    const entries = Array.from({ length: count }, (_, i) => parseMetricMetadata(this.#scan.metadataBytes(i)));
+    const lengthMax = limits.maxMetadataLength || Number.POSITIVE_INFINITY;
+    for (const entry of entries) {
       if (entry.metricFamilyName === '') continue;
       this.#parts.target.recordMetadata(
         tenant,
-        entry.metricFamilyName.slice(0, limits.maxMetadataLength),
+        entry.metricFamilyName.slice(0, lengthMax),
         {
           type: entry.type,
-          help: entry.help.slice(0, limits.maxMetadataLength),
-          unit: entry.unit.slice(0, limits.maxMetadataLength),
+          help: entry.help.slice(0, lengthMax),
+          unit: entry.unit.slice(0, lengthMax),
         },
         limits.maxGlobalMetadataPerUser,
       );
