@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
-import { HeadReader } from '../tsdb/head/index.js';
+import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
 import { attachment, serveTasks, workerSetupData } from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
@@ -16,11 +16,12 @@ const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
 
 /** One reader per head: they keep what they have learnt of label names and values. */
 const heads = new Map<string, HeadReader>();
+const selections = new SelectionCache();
 
 function openHead({ memoryKey }: HeadDescriptor): Queryable {
   let reader = heads.get(memoryKey);
   if (reader === undefined) {
-    reader = new HeadReader(attachment(memoryKey) as WebAssembly.Memory);
+    reader = new HeadReader(attachment(memoryKey) as WebAssembly.Memory, selections);
     heads.set(memoryKey, reader);
   }
   reader.begin();
