@@ -9,6 +9,7 @@ import { makeEngine, makeLanguage } from './promql.js';
 import { SourceReaders } from './source-readers.js';
 import type { HeadDescriptor } from './sources.js';
 import type { QueryTask, QueryWorkerData } from './task.js';
+import { warmUp } from './warm-up.js';
 
 /** The program of a query thread: opens sources, evaluates, writes JSON, hands the bytes over. */
 
@@ -30,13 +31,20 @@ function openHead({ memoryKey }: HeadDescriptor): Queryable {
 
 const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);
 const readers = new SourceReaders(blocks, openHead);
-const executor = new TaskExecutor(makeEngine(engine), makeLanguage(engine.parser), readers);
+const queryEngine = makeEngine(engine);
+const language = makeLanguage(engine.parser);
+const executor = new TaskExecutor(queryEngine, language, readers);
+let running = 0;
 
 serveTasks(async (payload, context) => {
+  running++;
   try {
     const answer = await executor.execute(payload as QueryTask, context);
     return { value: answer, transfer: [answer.body.buffer] };
   } finally {
+    running--;
     readers.tidy(performance.now());
   }
 });
+// What fails here fails in real queries too, and is told there.
+warmUp(queryEngine, language, () => running > 0).catch(() => {});
