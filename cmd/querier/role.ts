@@ -92,6 +92,6 @@ export function buildQuerier(parts: QuerierParts): Module {
   return {
     name: 'query-threads',
     needs: ['storage'],
-    service: { start: async () => {}, stop: () => pool.stop() },
+    service: { start: async () => pool.start(), stop: () => pool.stop() },
   };
 }

@@ -305,6 +305,7 @@ export class Planner {
       rangeMs,
       withoutChunks: false,
       limit: 0,
+      newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs,
     };
     return this.interner.select(selector.matchers, hints, selector.pos);
   }

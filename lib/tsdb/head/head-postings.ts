@@ -52,7 +52,7 @@ export class HeadPostings {
     }
     best = bestMatcher === null ? this.#all() : this.#union(bestPairs);
     const others = matchers.filter((matcher) => matcher !== bestMatcher);
-    return this.#filter(best, others);
+    return this.filter(best, others);
   }
 
   /** Pairs that accept, when they can be looked up instead of searched for; null otherwise. */
@@ -128,7 +128,8 @@ export class HeadPostings {
     return pairs.length > 1 ? found.sort() : found;
   }
 
-  #filter(refs: Uint32Array, matchers: readonly Matcher[]): Uint32Array {
+  /** Of ascending refs those of live series that all matchers accept; overwrites `refs`. */
+  filter(refs: Uint32Array, matchers: readonly Matcher[]): Uint32Array {
     const memory = this.#memory;
     const tests = matchers.map((matcher) => new PairTest(memory, matcher));
     let kept = 0;

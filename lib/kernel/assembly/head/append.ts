@@ -99,6 +99,9 @@ function newChunk(s: usize, t: i64, v: u64): bool {
   store<u32>(s, <u32>((end + 1) * rangeMs - t), SERIES_NEXT_AT);
   store<u32>(s, 0, SERIES_FLAGS);
   store<u32>(chunk, 1, CHUNK_COUNT);
+  // Before the chunk is published: who sees the chunk may take the newest sample from the series record.
+  store<i64>(s, t, SERIES_LAST_TIME);
+  store<u64>(s, v, SERIES_LAST_VALUE);
   atomic.store<u32>(s + SERIES_CHUNK, <u32>chunk);
   return true;
 }
@@ -142,12 +145,7 @@ function growChunk(s: usize, chunk: usize): usize {
 /** Appends a sample that is later than every in-order sample of the series. False when memory is used up. */
 function appendInOrder(s: usize, t: i64, v: u64): bool {
   let chunk = <usize>load<u32>(s, SERIES_CHUNK);
-  if (chunk == 0 || load<u32>(s, SERIES_FLAGS) != 0) {
-    if (!newChunk(s, t, v)) return false;
-    store<i64>(s, t, SERIES_LAST_TIME);
-    store<u64>(s, v, SERIES_LAST_VALUE);
-    return true;
-  }
+  if (chunk == 0 || load<u32>(s, SERIES_FLAGS) != 0) return newChunk(s, t, v);
   let n = load<u32>(chunk, CHUNK_COUNT);
   let bit = load<u32>(s, SERIES_BIT);
   const minTime = load<i64>(chunk, CHUNK_MIN_TIME);
@@ -160,10 +158,7 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
   }
   if (t - minTime >= <i64>load<u32>(s, SERIES_NEXT_AT) || n >= SAMPLES_MAX || (bit + 7) >> 3 > CHUNK_BYTES_SOFT_MAX) {
     trimChunk(s);
-    if (!newChunk(s, t, v)) return false;
-    store<i64>(s, t, SERIES_LAST_TIME);
-    store<u64>(s, v, SERIES_LAST_VALUE);
-    return true;
+    return newChunk(s, t, v);
   }
   // Sizes first, so that the chunk grows only when it must: most samples take two or three bytes, the worst nineteen.
   const delta = t - lastTime;
@@ -239,6 +234,7 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     bit += significantBits;
   }
   store<u32>(s, bit, SERIES_BIT);
+  // In this order: the time tells a reader of the newest sample whether the value belongs to it.
   store<i64>(s, t, SERIES_LAST_TIME);
   store<u64>(s, v, SERIES_LAST_VALUE);
   store<u16>(chunk, <u16>((bit + 7) >> 3), CHUNK_BYTES);

@@ -83,10 +83,12 @@ export async function selectAll(
   matchers: readonly Matcher[] = [],
   minTimeMs = -8.64e15,
   maxTimeMs = 8.64e15,
+  newestOnly = false,
 ): Promise<DecodedSeries[]> {
   const arena = new ArrayArena();
   reader.begin();
-  const hints = { minTimeMs, maxTimeMs, stepMs: 0, func: '', rangeMs: 0, withoutChunks: false, limit: 0 };
+  const common = { stepMs: 0, func: '', rangeMs: 0, withoutChunks: false, limit: 0 };
+  const hints = { minTimeMs, maxTimeMs, newestOnly, ...common };
   return decodeSet(await reader.select(matchers, hints, arena), arena);
 }
 
