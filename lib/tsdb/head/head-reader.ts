@@ -18,6 +18,11 @@ import { type Selection, SelectionCache } from './selection-cache.js';
 const SLAB_BYTES = 256 * 1024;
 /** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
 const LATE_SAMPLES_PER_CHUNK = 240;
+/**
+ * Whether other threads see plain stores in the order in which the writer made them. Where they may not (ARM), the newest
+ * sample is decoded from its chunk, whose count the writer publishes with a fence.
+ */
+const STORES_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
 /** What a chunk of one sample takes at most: count, time, value. */
 const ONE_SAMPLE_BYTES = 20;
 
@@ -246,6 +251,8 @@ class SeriesColumns {
   #addNewest(series: number, chunk: number): boolean {
     const memory = this.#memory;
     const { minTimeMs, maxTimeMs } = this.#hints;
+    // A series that lags behind the others may have late samples that are newer than its newest in-order one.
+    if (!STORES_IN_ORDER || memory.newestLateChunk(series) !== 0) return false;
     const time = memory.chunkMaxTime(chunk);
     if (time < minTimeMs || time > maxTimeMs) return false;
     const address = this.#room(ONE_SAMPLE_BYTES);

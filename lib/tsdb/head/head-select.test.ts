@@ -44,6 +44,21 @@ describe('a select of the newest samples', () => {
     expect([...samplesOf(found!).keys()]).toEqual(expect.arrayContaining([T0, T0 + 5, T0 + 10]));
   });
 
+  test('finds a late sample that is newer than the newest one in order', async () => {
+    const { head, reader } = newHead({ outOfOrderWindowMs: 7_200_000 });
+    push(head, [series({ __name__: 'lagging' }, [T0, bitsOf(1)])]);
+    push(head, [series({ __name__: 'ahead' }, [T0 + 10_800_000, bitsOf(2)])]);
+    push(head, [series({ __name__: 'lagging' }, [T0 + 5_400_000, bitsOf(3)])]);
+    const found = await selectAll(
+      reader,
+      [createMatcher('=', '__name__', 'lagging')],
+      T0,
+      T0 + 9_000_000,
+      true,
+    );
+    expect([...samplesOf(found[0]!).keys()]).toContain(T0 + 5_400_000);
+  });
+
   test('leaves out series whose newest sample is too old', async () => {
     const { head, reader } = newHead();
     push(head, [series({ __name__: 'm' }, [T0, 0n])]);
