@@ -1,5 +1,6 @@
+import { FORMAT_POINTS_MAX, formatKernel } from '../kernel/index.js';
 import type { LabelSet } from '../labels/index.js';
-import type { QueryResult, QueryStats, RawSeries, ResultSeries } from '../promql/exec/index.js';
+import type { QueryResult, QueryStats, QueryValue, RawSeries, ResultSeries } from '../promql/exec/index.js';
 import {
   ByteWriter,
   FLOAT_BYTES_MAX,
@@ -14,10 +15,11 @@ import {
 
 /** Prometheus shows this many warnings, and as many infos, and counts the rest. */
 const ANNOTATIONS_MAX = 10;
-const QUOTE = 34;
-const COMMA = 44;
 const OPEN = 91;
 const CLOSE = 93;
+const CLOSE_BRACE = 125;
+
+type MatrixValue = Extract<QueryValue, { readonly type: 'matrix' }>;
 
 export interface EncodeOptions {
   readonly withStats: boolean;
@@ -42,17 +44,17 @@ export function encodeQueryResult(result: QueryResult, options: EncodeOptions): 
       writeVector(out, value.timestampMs, value.series);
       break;
     case 'matrix':
-      writeMatrix(out, value.series, stepPrefixes(value.startMs, value.stepMs, value.stepCount));
+      writeMatrix(out, value);
       break;
     case 'rawMatrix':
       writeRawMatrix(out, value.series);
       break;
   }
   if (options.withStats) out.text(`,"stats":${encodeStats(result.stats, options.execQueueTime)}`);
-  out.byte(125);
+  out.byte(CLOSE_BRACE);
   writeAnnotations(out, 'warnings', 'warning', result.warnings);
   writeAnnotations(out, 'infos', 'info', result.infos);
-  out.byte(125);
+  out.byte(CLOSE_BRACE);
   return out.finish();
 }
 
@@ -87,105 +89,48 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   out.byte(CLOSE);
 }
 
-/** `[<timestamp>,"` of every step, one after the other, written once and copied for each series. */
-interface StepPrefixes {
-  readonly bytes: Uint8Array;
-  readonly ends: Uint32Array;
-}
-
-function stepPrefixes(startMs: number, stepMs: number, stepCount: number): StepPrefixes {
-  const bytes = new Uint8Array(stepCount * (TIMESTAMP_BYTES_MAX + 3));
-  const ends = new Uint32Array(stepCount);
-  let at = 0;
-  for (let k = 0; k < stepCount; k++) {
-    bytes[at++] = OPEN;
-    at = writeTimestamp(bytes, at, startMs + k * stepMs);
-    bytes[at++] = COMMA;
-    bytes[at++] = QUOTE;
-    ends[k] = at;
-  }
-  return { bytes, ends };
-}
-
-function writeMatrix(out: ByteWriter, series: readonly ResultSeries[], prefixes: StepPrefixes): void {
+function writeMatrix(out: ByteWriter, { startMs, stepMs, stepCount, series }: MatrixValue): void {
+  const kernel = formatKernel();
   out.byte(OPEN);
   let separator = '';
   for (const { labels, values, present } of series) {
     if (!present.includes(1)) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
-    out.reserve(values.length * (TIMESTAMP_BYTES_MAX + FLOAT_BYTES_MAX + 6));
-    // The last point left a comma behind, which becomes the closing bracket.
-    const end = writePoints(out.bytes, out.length, values, present, prefixes.bytes, prefixes.ends);
-    out.bytes[end - 1] = CLOSE;
-    out.length = end;
-    out.byte(125);
+    for (let from = 0; from < stepCount; from += FORMAT_POINTS_MAX) {
+      const to = Math.min(from + FORMAT_POINTS_MAX, stepCount);
+      kernel.setSteps(startMs + from * stepMs, stepMs, to - from);
+      const isWhole = to - from === values.length;
+      const rowValues = isWhole ? values : values.subarray(from, to);
+      const rowPresent = isWhole ? present : present.subarray(from, to);
+      out.append(kernel.row(rowValues, rowPresent, out.length));
+    }
+    closeRow(out);
     separator = ',';
   }
   out.byte(CLOSE);
 }
 
-/** Writes `[t,"v"],` for each present step. Room for all of them was reserved. */
-function writePoints(
-  bytes: Uint8Array,
-  at: number,
-  values: Float64Array,
-  present: Uint8Array,
-  prefixBytes: Uint8Array,
-  prefixEnds: Uint32Array,
-): number {
-  let prefixStart = 0;
-  let lastStart = 0;
-  let lastEnd = 0;
-  let last = Number.NaN;
-  for (let k = 0; k < values.length; k++) {
-    const prefixEnd = prefixEnds[k]!;
-    if (present[k] === 1) {
-      for (let i = prefixStart; i < prefixEnd; i++) bytes[at++] = prefixBytes[i]!;
-      const value = values[k]!;
-      const start = at;
-      // Flat stretches are common, and copying a text is cheaper than making it. Zero is left out for its sign.
-      if (value === last && value !== 0) {
-        for (let i = lastStart; i < lastEnd; i++) bytes[at++] = bytes[i]!;
-      } else {
-        at = writeFloat(bytes, at, value);
-        last = value;
-      }
-      lastStart = start;
-      lastEnd = at;
-      bytes[at++] = QUOTE;
-      bytes[at++] = CLOSE;
-      bytes[at++] = COMMA;
-    }
-    prefixStart = prefixEnd;
-  }
-  return at;
-}
-
 function writeRawMatrix(out: ByteWriter, series: readonly RawSeries[]): void {
+  const kernel = formatKernel();
   out.byte(OPEN);
   let separator = '';
   for (const { labels, timestampsMs, values } of series) {
     if (values.length === 0) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
-    out.reserve(values.length * (TIMESTAMP_BYTES_MAX + FLOAT_BYTES_MAX + 6));
-    const { bytes } = out;
-    let at = out.length;
-    for (let k = 0; k < values.length; k++) {
-      bytes[at++] = OPEN;
-      at = writeTimestamp(bytes, at, timestampsMs[k]!);
-      bytes[at++] = COMMA;
-      bytes[at++] = QUOTE;
-      at = writeFloat(bytes, at, values[k]!);
-      bytes[at++] = QUOTE;
-      bytes[at++] = CLOSE;
-      bytes[at++] = COMMA;
+    for (let from = 0; from < values.length; from += FORMAT_POINTS_MAX) {
+      const to = from + FORMAT_POINTS_MAX;
+      out.append(kernel.timedRow(timestampsMs.subarray(from, to), values.subarray(from, to), out.length));
     }
-    bytes[at - 1] = CLOSE;
-    out.length = at;
-    out.byte(125);
+    closeRow(out);
     separator = ',';
   }
   out.byte(CLOSE);
+}
+
+/** The last point left a comma behind, which becomes the closing bracket. */
+function closeRow(out: ByteWriter): void {
+  out.bytes[out.length - 1] = CLOSE;
+  out.byte(CLOSE_BRACE);
 }
 
 /** A label set as a JSON object. */
@@ -226,7 +171,7 @@ export function encodeSuccess(dataJson: string, warnings: readonly string[] = []
   out.text('{"status":"success","data":');
   out.text(dataJson);
   writeAnnotations(out, 'warnings', 'warning', warnings);
-  out.byte(125);
+  out.byte(CLOSE_BRACE);
   return out.finish();
 }
 

@@ -57,6 +57,12 @@ export class ByteWriter {
     this.length = at + encoder.encodeInto(text, bytes.subarray(at)).written;
   }
 
+  append(bytes: Uint8Array): void {
+    this.reserve(bytes.length);
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
   byte(value: number): void {
     this.reserve(1);
     this.bytes[this.length++] = value;
