@@ -7,8 +7,8 @@ import { encodeQueryResult } from '../../lib/querier/index.js';
  * of several rounds in ns per point, labels and everything else included, and a checksum of the bytes.
  */
 
-const ROUNDS = 9;
-const ROUND_MS = 60;
+const ROUNDS = 40;
+const ROUND_MS = 15;
 const START_MS = 1_700_000_000_000;
 
 let seed = 12345;

@@ -79,9 +79,15 @@ export class FormatKernel {
     return this.#bytes.subarray(text, end);
   }
 
-  /** One value. */
-  float(value: number): Uint8Array {
-    return this.#bytes.subarray(TEXT, this.#exports.formatDouble(TEXT, value));
+  /**
+   * Writes one value to the caller's bytes, at most 25 of them.
+   * @returns the position after it
+   */
+  float(target: Uint8Array, at: number, value: number): number {
+    const end = this.#exports.formatDouble(TEXT, value);
+    const bytes = this.#bytes;
+    for (let i = TEXT; i < end; i++) target[at++] = bytes[i]!;
+    return at;
   }
 }
 

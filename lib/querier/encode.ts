@@ -15,6 +15,8 @@ import {
 
 /** Prometheus shows this many warnings, and as many infos, and counts the rest. */
 const ANNOTATIONS_MAX = 10;
+/** Vectors shorter than this are not worth making a thread's kernel for, which takes a few milliseconds. */
+const KERNEL_FLOATS_MIN = 16;
 const OPEN = 91;
 const CLOSE = 93;
 const CLOSE_BRACE = 125;
@@ -64,9 +66,9 @@ function estimateBytes({ value }: QueryResult): number {
     case 'vector':
       return 256 + value.series.length * 192;
     case 'matrix':
-      return 256 + value.series.length * (192 + value.stepCount * 24);
+      return 1024 + value.stepCount * 40;
     case 'rawMatrix':
-      return value.series.reduce((sum, { values }) => sum + 192 + values.length * 32, 256);
+      return value.series.reduce((sum, { values }) => sum + 192 + values.length * 40, 256);
     default:
       return 512;
   }
@@ -76,13 +78,16 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   const stamp = new Uint8Array(TIMESTAMP_BYTES_MAX);
   const stampLength = writeTimestamp(stamp, 0, timestampMs);
   const stampText = Buffer.from(stamp.subarray(0, stampLength)).toString('latin1');
+  const kernel = series.length < KERNEL_FLOATS_MIN ? null : formatKernel();
   out.byte(OPEN);
   let separator = '';
   for (const { labels, values, present } of series) {
     if (present[0] === 0) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"value":[${stampText},"`);
     out.reserve(FLOAT_BYTES_MAX);
-    out.length = writeFloat(out.bytes, out.length, values[0]!);
+    const { bytes, length } = out;
+    const value = values[0]!;
+    out.length = kernel === null ? writeFloat(bytes, length, value) : kernel.float(bytes, length, value);
     out.text('"]}');
     separator = ',';
   }
@@ -93,7 +98,8 @@ function writeMatrix(out: ByteWriter, { startMs, stepMs, stepCount, series }: Ma
   const kernel = formatKernel();
   out.byte(OPEN);
   let separator = '';
-  for (const { labels, values, present } of series) {
+  for (let i = 0; i < series.length; i++) {
+    const { labels, values, present } = series[i]!;
     if (!present.includes(1)) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
     for (let from = 0; from < stepCount; from += FORMAT_POINTS_MAX) {
@@ -102,7 +108,7 @@ function writeMatrix(out: ByteWriter, { startMs, stepMs, stepCount, series }: Ma
       const isWhole = to - from === values.length;
       const rowValues = isWhole ? values : values.subarray(from, to);
       const rowPresent = isWhole ? present : present.subarray(from, to);
-      out.append(kernel.row(rowValues, rowPresent, out.length));
+      out.append(kernel.row(rowValues, rowPresent, out.length), (i + 1) / series.length);
     }
     closeRow(out);
     separator = ',';
@@ -114,12 +120,14 @@ function writeRawMatrix(out: ByteWriter, series: readonly RawSeries[]): void {
   const kernel = formatKernel();
   out.byte(OPEN);
   let separator = '';
-  for (const { labels, timestampsMs, values } of series) {
+  for (let i = 0; i < series.length; i++) {
+    const { labels, timestampsMs, values } = series[i]!;
     if (values.length === 0) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
     for (let from = 0; from < values.length; from += FORMAT_POINTS_MAX) {
       const to = from + FORMAT_POINTS_MAX;
-      out.append(kernel.timedRow(timestampsMs.subarray(from, to), values.subarray(from, to), out.length));
+      const row = kernel.timedRow(timestampsMs.subarray(from, to), values.subarray(from, to), out.length);
+      out.append(row, (i + 1) / series.length);
     }
     closeRow(out);
     separator = ',';
