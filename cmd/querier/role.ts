@@ -81,6 +81,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       timeoutMs: query.timeoutMs,
       lookbackDeltaMs: query.lookbackDeltaMs,
       formBodyBytesMax: config.http.maxFormBodyBytes,
+      slowLogThresholdMs: query.slowLogThresholdMs,
       buildInfo: parts.buildInfo,
       configYaml: () => renderConfig(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },

@@ -91,6 +91,8 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
       };
     },
     metadata: async (tenant) => ingester.metadata(tenant),
+    exemplars: (tenant, matcherSets, minTimeMs, maxTimeMs) =>
+      ingester.exemplars(tenant, matcherSets, minTimeMs, maxTimeMs),
     headStats: async (tenant, limit) => {
       const figures = ingester.statistics(tenant, limit);
       return figures ?? EMPTY_HEAD_STATS;

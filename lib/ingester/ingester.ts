@@ -2,8 +2,11 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock/index.js';
 import { messageOf, VarveError } from '../errors/index.js';
+import type { Exemplar, ExemplarSeries } from '../exemplar/index.js';
 import type { ScanKernel } from '../kernel/index.js';
+import type { LabelSet } from '../labels/index.js';
 import type { LimitsProvider } from '../limits/index.js';
+import type { Matcher } from '../matcher/index.js';
 import type { AppendReport, BatchAppender, SeriesAdmission } from '../storage/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import { isValidTenant } from '../tenant/index.js';
@@ -87,6 +90,7 @@ export class Ingester implements BatchAppender {
       'Series in the head.',
       (store) => store.head.kernel.seriesCount,
     );
+    this.#gauge('varve_ingester_exemplars', 'Exemplars in memory.', (store) => store.exemplars.count);
     this.#gauge(
       'varve_ingester_head_used_bytes',
       'Bytes in use in the head.',
@@ -231,6 +235,21 @@ export class Ingester implements BatchAppender {
 
   recordMetadata(tenant: string, metric: string, metadata: MetricMetadata, metricsMax: number): boolean {
     return this.#stores.get(tenant)?.metadata.record(metric, metadata, metricsMax) ?? false;
+  }
+
+  /** See ExemplarStore.record. */
+  recordExemplar(tenant: string, labels: LabelSet, exemplar: Exemplar, countMax: number): boolean {
+    return this.#stores.get(tenant)?.exemplars.record(labels, exemplar, countMax) ?? false;
+  }
+
+  /** See ExemplarStore.select. */
+  async exemplars(
+    tenant: string,
+    matcherSets: readonly (readonly Matcher[])[],
+    minTimeMs: number,
+    maxTimeMs: number,
+  ): Promise<readonly ExemplarSeries[]> {
+    return (await this.#stores.get(tenant)?.exemplars.select(matcherSets, minTimeMs, maxTimeMs)) ?? [];
   }
 
   metadata(tenant: string): ReadonlyMap<string, readonly MetricMetadata[]> {

@@ -10,6 +10,7 @@ import { type CutBlock, Head } from '../tsdb/head/index.js';
 import { GroupCommit, removeLeftovers, type SyncMode, splitPages } from '../tsdb/wal/index.js';
 import { readCutMark, writeCutMark } from './cut-mark.js';
 import type { CutReply, CutTask } from './cut-protocol.js';
+import { ExemplarStore } from './exemplar-store.js';
 import { MetadataStore } from './metadata-store.js';
 import { type ReplayProgress, type ReplayResult, replayLog } from './replay.js';
 
@@ -35,10 +36,11 @@ export interface TenantStoreOptions {
 /** More log than this must not wait to be written: the disk is too slow for what comes in. */
 const BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
 
-/** The head, the log and the metadata of one tenant. */
+/** The head, the log, the metadata and the exemplars of one tenant. */
 export class TenantStore {
   readonly head: Head;
   readonly metadata = new MetadataStore();
+  readonly exemplars = new ExemplarStore();
   readonly #options: TenantStoreOptions;
   #commit: GroupCommit | null = null;
   #cutting: Promise<unknown> = Promise.resolve();

@@ -46,8 +46,10 @@ interface HeadExports {
   readonly removedSeries: { readonly value: number };
   recordReserve(byteCount: number): number;
   recordPointer(): number;
+  seriesReserve(length: number): number;
   seriesRecord(ref: number, labels: number, length: number): void;
-  frame(address: number, length: number): void;
+  seriesFrame(): void;
+  frameRecord(length: number): void;
   batchReserve(byteCount: number): number;
   batchPointer(): number;
   batchLength(): number;
@@ -269,11 +271,7 @@ export class HeadKernel {
    */
   create(labels: Uint8Array, wantedRef = 0): number {
     const address = this.#putLabels(labels);
-    if (wantedRef === 0) {
-      const room = 64 + labels.length * 2;
-      if (this.#exports.recordReserve(room) === 0 || this.#exports.batchReserve(room) === 0)
-        throw this.#outOfMemory();
-    }
+    if (wantedRef === 0 && this.#exports.seriesReserve(labels.length) === 0) throw this.#outOfMemory();
     this.#exports.fingerprint(address, labels.length);
     const ref = this.#exports.seriesCreate(address, labels.length, wantedRef) >>> 0;
     if (ref === 0) throw this.#outOfMemory();
@@ -428,7 +426,8 @@ export class HeadKernel {
    * @param endSegment fill the last page, so that what follows begins a new segment
    */
   takeBatch(endSegment: boolean): Uint8Array {
-    // Every reservation leaves room for this padding: handing a batch over cannot fail.
+    // Every reservation leaves room for definitions and padding: handing a batch over cannot fail.
+    this.#exports.seriesFrame();
     if (endSegment) this.#exports.batchPadPage();
     const address = this.#exports.batchPointer() >>> 0;
     const length = this.#exports.batchLength();
@@ -459,7 +458,7 @@ export class HeadKernel {
       }
       this.#refresh();
       this.#bytes.set(record, this.#exports.recordPointer() >>> 0);
-      this.#exports.frame(this.#exports.recordPointer(), record.length);
+      this.#exports.frameRecord(record.length);
     }
   }
 }

@@ -1,3 +1,5 @@
+import type { ExemplarSeries } from '../exemplar/index.js';
+import type { Matcher } from '../matcher/index.js';
 import type { Attachment } from '../workers/index.js';
 
 /**
@@ -71,6 +73,13 @@ export interface SourceProvider {
   snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): SourceSnapshot;
   /** Metric name to its metadata, most recent first. */
   metadata(tenant: string): Promise<ReadonlyMap<string, readonly MetricMetadata[]>>;
+  /** Exemplars between the times (inclusive) of series that any of the selectors matches, sorted by label set. */
+  exemplars(
+    tenant: string,
+    matcherSets: readonly (readonly Matcher[])[],
+    minTimeMs: number,
+    maxTimeMs: number,
+  ): Promise<readonly ExemplarSeries[]>;
   /** @param limit length of each list */
   headStats(tenant: string, limit: number): Promise<HeadStats>;
 }

@@ -6,8 +6,8 @@ export {
   markedChunks, markedMaxTimeMs, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
 } from './truncate';
 export {
-  batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frame, pagePosition, recordPointer,
-  recordReserve, seriesRecord, setPagePosition,
+  batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frameRecord, pagePosition, recordPointer,
+  recordReserve, seriesFrame, seriesRecord, seriesReserve, setPagePosition,
 } from './wal';
 import { allocInit } from './alloc';
 import { appendReset } from './append';
