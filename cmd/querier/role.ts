@@ -92,6 +92,7 @@ export function buildQuerier(parts: QuerierParts): Module {
   return {
     name: 'query-threads',
     needs: ['storage'],
-    service: { start: async () => pool.start(), stop: () => pool.stop() },
+    // Threads are started when first asked for: a process that only takes writes saves their memory, 70 MB each.
+    service: { start: async () => {}, stop: () => pool.stop() },
   };
 }

@@ -93,11 +93,6 @@ export class WorkerPool {
     return this.#crashCount;
   }
 
-  /** Starts one thread, so that the first task need not wait for that. */
-  start(): void {
-    if (this.#threads.length === 0) this.#startThread();
-  }
-
   /**
    * Runs a task in some thread.
    * @param payload cloned to the thread
