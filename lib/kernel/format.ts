@@ -106,7 +106,7 @@ function writePowers(out: BigUint64Array): void {
 
 let shared: FormatKernel | null = null;
 
-/** The thread's own kernel for writing numbers, made at the first use (about a millisecond). */
+/** The thread's own kernel for writing numbers, made at the first use (about 3 ms). */
 export function formatKernel(): FormatKernel {
   shared ??= new FormatKernel();
   return shared;
