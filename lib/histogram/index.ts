@@ -12,6 +12,12 @@ export {
   valueCountOf,
 } from './float-histogram.js';
 export {
+  IntegerHistogram,
+  type IntegerHistogramParts,
+  integersToFloats,
+  isStaleRow,
+} from './integer-histogram.js';
+export {
   CUSTOM_SCHEMA,
   equalBounds,
   equalLayouts,

@@ -2,7 +2,7 @@ import {
   EMPTY_LAYOUT,
   FloatHistogram,
   type HistogramLayout,
-  isStaleAt,
+  isStaleRow,
   RESET_HINT,
   type ResetHint,
   VALUE,
@@ -53,8 +53,7 @@ export function hintOf(header: ResetHeader, i: number): ResetHint {
 export function histogramAt(columns: HistogramColumns, i: number): FloatHistogram {
   const { stride, values } = columns;
   const row = i * stride;
-  const sum = values[row + VALUE.sum]!;
-  if (Number.isNaN(sum) && isStaleAt(values, row + VALUE.sum)) {
+  if (isStaleRow(values, row)) {
     return new FloatHistogram(EMPTY_LAYOUT, values.subarray(row, row + VALUE.buckets));
   }
   return new FloatHistogram(columns.layout, values.subarray(row, row + stride), hintOf(columns.header, i));

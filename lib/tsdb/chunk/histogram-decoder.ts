@@ -1,4 +1,4 @@
-import { type HistogramLayout, VALUE, valueCountOf } from '../../histogram/index.js';
+import { type HistogramLayout, integersToFloats, VALUE, valueCountOf } from '../../histogram/index.js';
 import { BitReader } from './bit-reader.js';
 import { ENCODING, HISTOGRAM_HEADER_BYTES, type ResetHeader, STALE_HIGH, STALE_LOW } from './format.js';
 import { emptyColumns, type HistogramColumns } from './histogram-columns.js';
@@ -239,35 +239,7 @@ function readDelta(reader: BitReader, values: Int32Array, deltas: Int32Array, k:
 /** Counts out of deltas, as doubles. */
 function floatColumns(columns: IntegerColumns): HistogramColumns {
   const { integers: _, words, ...common } = columns;
-  const { layout, sampleCount, stride } = common;
-  const values = new Float64Array(sampleCount * stride);
-  const valueWords = new Int32Array(values.buffer);
-  const negativeFrom = VALUE.buckets + layout.positiveCount;
-  for (let i = 0; i < sampleCount; i++) {
-    const row = i * stride;
-    const sum = row + VALUE.sum;
-    values[row + VALUE.count] = unsignedAt(words, row + VALUE.count);
-    values[row + VALUE.zeroCount] = unsignedAt(words, row + VALUE.zeroCount);
-    valueWords[2 * sum] = words[2 * sum]!;
-    valueWords[2 * sum + 1] = words[2 * sum + 1]!;
-    accumulate(words, values, row + VALUE.buckets, row + negativeFrom);
-    accumulate(words, values, row + negativeFrom, row + stride);
-  }
+  const values = new Float64Array(common.sampleCount * common.stride);
+  integersToFloats(words, values, common.layout, common.sampleCount);
   return { ...common, values };
-}
-
-function unsignedAt(words: Int32Array, at: number): number {
-  return (words[2 * at + 1]! >>> 0) * 0x1_0000_0000 + (words[2 * at]! >>> 0);
-}
-
-/** Running sums of 64-bit integers with wraparound. */
-function accumulate(words: Int32Array, values: Float64Array, from: number, to: number): void {
-  let low = 0;
-  let high = 0;
-  for (let k = from; k < to; k++) {
-    const addend = words[2 * k]!;
-    low = (low + addend) | 0;
-    high = (high + words[2 * k + 1]! + (low >>> 0 < addend >>> 0 ? 1 : 0)) | 0;
-    values[k] = high * 0x1_0000_0000 + (low >>> 0);
-  }
 }

@@ -1,5 +1,6 @@
 import { CUSTOM_SCHEMA, HistogramLayout, NO_SPANS, powerOfTwo, type Spans } from '../../histogram/index.js';
 import type { BitReader } from './bit-reader.js';
+import type { BitWriter } from './bit-writer.js';
 
 /** Finest and coarsest schema that may stand in a chunk; see HistogramLayout for those that are worked with. */
 const CHUNK_SCHEMA_MAX = 52;
@@ -62,4 +63,55 @@ function readBounds(reader: BitReader): Float64Array {
     bounds[i] = thousandths === 0 ? reader.double() : (thousandths - 1) / 1000;
   }
   return bounds;
+}
+
+/** Largest bound, in thousandths, that has the short form. */
+const THOUSANDTHS_MAX = 33_554_430;
+
+/** Writes the layout of a histogram chunk: the twin of `readLayout`. */
+export function writeLayout(writer: BitWriter, layout: HistogramLayout): void {
+  writeZeroThreshold(writer, layout.zeroThreshold);
+  writer.varbitNumber(layout.schema);
+  writeSpans(writer, layout.positiveSpans);
+  writeSpans(writer, layout.negativeSpans);
+  if (!layout.isCustom) return;
+  writer.varbitUint(0, layout.customBounds.length);
+  for (const bound of layout.customBounds) writeBound(writer, bound);
+}
+
+function writeZeroThreshold(writer: BitWriter, threshold: number): void {
+  const exponent = Math.round(Math.log2(threshold));
+  if (threshold === 0) writer.bits(0, 8);
+  else if (exponent >= -243 && exponent <= 10 && powerOfTwo(exponent) === threshold) {
+    writer.bits(exponent + 244, 8);
+  } else {
+    writer.bits(255, 8);
+    writeDouble(writer, threshold);
+  }
+}
+
+function writeSpans(writer: BitWriter, spans: Spans): void {
+  writer.varbitUint(0, spans.lengths.length);
+  for (let i = 0; i < spans.lengths.length; i++) {
+    writer.varbitUint(0, spans.lengths[i]!);
+    writer.varbitNumber(spans.offsets[i]!);
+  }
+}
+
+function writeBound(writer: BitWriter, bound: number): void {
+  const thousandths = Math.round(bound * 1000);
+  if (bound >= 0 && bound * 1000 <= THOUSANDTHS_MAX && thousandths / 1000 === bound) {
+    writer.varbitUint(0, thousandths + 1);
+  } else {
+    writer.bits(0, 1);
+    writeDouble(writer, bound);
+  }
+}
+
+const doubles = new Float64Array(1);
+const doubleWords = new Int32Array(doubles.buffer);
+
+function writeDouble(writer: BitWriter, value: number): void {
+  doubles[0] = value;
+  writer.wide(doubleWords[1]!, doubleWords[0]!, 64);
 }

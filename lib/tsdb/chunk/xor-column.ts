@@ -1,4 +1,5 @@
 import type { BitReader } from './bit-reader.js';
+import type { BitWriter } from './bit-writer.js';
 
 /**
  * Reads the next value of an XOR coded column: the words at `words[2k]` (low) and `words[2k + 1]` (high) change from
@@ -35,4 +36,59 @@ export function readInWindow(reader: BitReader, words: Int32Array, windows: Uint
   }
   words[2 * k]! ^= low;
   words[2 * k + 1]! ^= high;
+}
+
+/** Marks a column that has no window yet. */
+export const NO_WINDOW = 0xff;
+const LEADING_MAX = 31;
+
+/**
+ * Writes a value of an XOR coded column: the twin of `readXorValue`.
+ * @param last words of the value before, which this one replaces
+ * @param windows as for reading, but NO_WINDOW at the start
+ */
+export function writeXorValue(
+  writer: BitWriter,
+  last: Int32Array,
+  next: Int32Array,
+  windows: Uint8Array,
+  k: number,
+): void {
+  const low = last[2 * k]! ^ next[2 * k]!;
+  const high = last[2 * k + 1]! ^ next[2 * k + 1]!;
+  last[2 * k] = next[2 * k]!;
+  last[2 * k + 1] = next[2 * k + 1]!;
+  if (low === 0 && high === 0) {
+    writer.bits(0, 1);
+    return;
+  }
+  let leading = high === 0 ? 32 + Math.clz32(low) : Math.clz32(high);
+  let trailing = low === 0 ? 32 + trailingZeros(high) : trailingZeros(low);
+  const isInside =
+    windows[2 * k] !== NO_WINDOW && leading >= windows[2 * k]! && trailing >= windows[2 * k + 1]!;
+  if (isInside) {
+    leading = windows[2 * k]!;
+    trailing = windows[2 * k + 1]!;
+    writer.bits(0b10, 2);
+  } else {
+    leading = Math.min(leading, LEADING_MAX);
+    windows[2 * k] = leading;
+    windows[2 * k + 1] = trailing;
+    writer.bits(0b11, 2);
+    writer.bits(leading, 5);
+    // 64 is written as 0.
+    writer.bits(64 - leading - trailing, 6);
+  }
+  const shiftedLow =
+    trailing >= 32
+      ? high >>> (trailing - 32)
+      : trailing === 0
+        ? low
+        : (low >>> trailing) | (high << (32 - trailing));
+  const shiftedHigh = trailing >= 32 ? 0 : high >>> trailing;
+  writer.wide(shiftedHigh, shiftedLow, 64 - leading - trailing);
+}
+
+function trailingZeros(word: number): number {
+  return 31 - Math.clz32(word & -word);
 }
