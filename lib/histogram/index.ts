@@ -1,5 +1,19 @@
+export {
+  addHistograms,
+  type Combined,
+  combineHints,
+  isCompatible,
+  isHintCollision,
+  subtractHistograms,
+} from './arithmetic.js';
 export { exponentialBound, powerOfTwo } from './bounds.js';
-export { forEachBucket, forEachBucketReverse, lowerBound, upperBound } from './buckets.js';
+export {
+  type BucketVisitor,
+  forEachBucket,
+  forEachBucketReverse,
+  lowerBound,
+  upperBound,
+} from './buckets.js';
 export {
   EMPTY_LAYOUT,
   emptyHistogram,
@@ -26,6 +40,15 @@ export {
   SCHEMA_MIN,
 } from './layout.js';
 export {
+  type Estimate,
+  histogramFraction,
+  histogramQuantile,
+  histogramVariance,
+  NAN_NOTE,
+  type NanNote,
+} from './quantile.js';
+export { isCounterReset } from './reset.js';
+export {
   bucketCountOf,
   equalSpans,
   indexesOfSpans,
@@ -34,4 +57,8 @@ export {
   spansOf,
   spansOfIndexes,
 } from './spans.js';
+export { HistogramMean, HistogramSum, histogramMean, interpolateHistograms } from './sum.js';
 export { formatHistogram, type HistogramJson, histogramJson } from './text.js';
+export { compactHistogram, divideHistogram, multiplyHistogram, reduceResolution } from './transform.js';
+export { trimHistogram } from './trim.js';
+export { type HistogramProblem, histogramProblem, spansProblem } from './validate.js';
