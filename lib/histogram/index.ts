@@ -39,6 +39,7 @@ export {
   SCHEMA_MAX,
   SCHEMA_MIN,
 } from './layout.js';
+export { parseHistogramNotation } from './notation.js';
 export {
   type Estimate,
   histogramFraction,

@@ -85,7 +85,7 @@ export class HistogramMean {
       const errors = total.errors!.slice();
       total.add(next);
       this.#isReconciled ||= total.isReconciled;
-      if (!total.values.some(isInfinite)) return true;
+      if (!hasInfinity(total.values)) return true;
       // Undo the addition and go on with the mean of those before it.
       for (let k = 0; k < values.length; k++) {
         values[k]! /= n - 1;
@@ -126,8 +126,11 @@ export class HistogramMean {
   }
 }
 
-function isInfinite(value: number): boolean {
-  return value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY;
+function hasInfinity(values: Float64Array): boolean {
+  for (let k = 0; k < values.length; k++) {
+    if (values[k] === Number.POSITIVE_INFINITY || values[k] === Number.NEGATIVE_INFINITY) return true;
+  }
+  return false;
 }
 
 /** The point between two histograms: a + (b - a) * fraction; null when they are not compatible. */

@@ -5,6 +5,8 @@ import {
   isStaleRow,
   RESET_HINT,
   type ResetHint,
+  reduceResolution,
+  SCHEMA_MAX,
   VALUE,
   valueCountOf,
 } from '../../histogram/index.js';
@@ -49,12 +51,17 @@ export function hintOf(header: ResetHeader, i: number): ResetHint {
   return i === 0 ? RESET_HINT.unknown : RESET_HINT.notReset;
 }
 
-/** Sample i as a histogram, a window on the columns. A stale marker has no buckets. */
+/** Sample i as a histogram, mostly a window on the columns. A stale marker has no buckets; schemas above 8 become 8. */
 export function histogramAt(columns: HistogramColumns, i: number): FloatHistogram {
   const { stride, values } = columns;
   const row = i * stride;
   if (isStaleRow(values, row)) {
     return new FloatHistogram(EMPTY_LAYOUT, values.subarray(row, row + VALUE.buckets));
   }
-  return new FloatHistogram(columns.layout, values.subarray(row, row + stride), hintOf(columns.header, i));
+  const histogram = new FloatHistogram(
+    columns.layout,
+    values.subarray(row, row + stride),
+    hintOf(columns.header, i),
+  );
+  return columns.layout.schema > SCHEMA_MAX ? reduceResolution(histogram, SCHEMA_MAX) : histogram;
 }
