@@ -33,8 +33,9 @@ export class Accumulator {
   /** Adds a histogram times a sign. */
   add(other: FloatHistogram, sign: 1 | -1 = 1): void {
     const { layout } = this;
-    if (equalLayouts(layout, other.layout) && !hasBucketsInsideZero(layout)) {
-      for (let k = 0; k < this.values.length; k++) this.#addAt(k, sign * other.values[k]!);
+    if (equalLayouts(layout, other.layout) && !layout.overlapsZero) {
+      if (this.errors === null) addAll(this.values, other.values, sign);
+      else addAllCompensated(this.values, this.errors, other.values, sign);
     } else if (layout.isCustom && !equalBounds(layout.customBounds, other.layout.customBounds)) {
       this.#addCommon(other, sign);
     } else this.#addOther(other, sign);
@@ -269,13 +270,27 @@ function accumulatorOf(histogram: FloatHistogram, isCompensated: boolean): Accum
   return new Accumulator(histogram, isCompensated);
 }
 
-function hasBucketsInsideZero(layout: HistogramLayout): boolean {
-  if (layout.zeroThreshold === 0) return false;
-  return (
-    bucketsInsideZero(layout, layout.positiveIndexes.subarray(0, 1), layout.zeroThreshold) +
-      bucketsInsideZero(layout, layout.negativeIndexes.subarray(0, 1), layout.zeroThreshold) >
-    0
-  );
+/** values += sign * addends, place by place. */
+function addAll(values: Float64Array, addends: Float64Array, sign: number): void {
+  for (let k = 0; k < values.length; k++) values[k] = values[k]! + sign * addends[k]!;
+}
+
+/** The same with what was rounded off added to `errors`. */
+function addAllCompensated(
+  values: Float64Array,
+  errors: Float64Array,
+  addends: Float64Array,
+  sign: number,
+): void {
+  for (let k = 0; k < values.length; k++) {
+    const x = sign * addends[k]!;
+    const sum = values[k]!;
+    const total = sum + x;
+    values[k] = total;
+    if (total === Number.POSITIVE_INFINITY || total === Number.NEGATIVE_INFINITY) errors[k] = 0;
+    else if (Math.abs(sum) >= Math.abs(x)) errors[k] = errors[k]! + (sum - total + x);
+    else errors[k] = errors[k]! + (x - total + sum);
+  }
 }
 
 function coarserIndexes(indexes: Int32Array, steps: number): Int32Array {

@@ -1,3 +1,4 @@
+import { exponentialBound } from './bounds.js';
 import { bucketCountOf, equalSpans, indexesOfSpans, type Spans, spansOfIndexes } from './spans.js';
 
 /** Schema of histograms with custom bucket bounds. */
@@ -27,6 +28,7 @@ export class HistogramLayout {
   readonly negativeCount: number;
   #positiveIndexes: Int32Array | null;
   #negativeIndexes: Int32Array | null;
+  #overlapsZero: boolean | null;
 
   /** Keeps the arrays, which must not change any more. */
   constructor(
@@ -45,6 +47,7 @@ export class HistogramLayout {
     this.negativeCount = bucketCountOf(negativeSpans);
     this.#positiveIndexes = null;
     this.#negativeIndexes = null;
+    this.#overlapsZero = null;
   }
 
   /** A layout of the buckets with these indexes, each list strictly ascending. */
@@ -81,6 +84,19 @@ export class HistogramLayout {
   get negativeIndexes(): Int32Array {
     this.#negativeIndexes ??= indexesOfSpans(this.negativeSpans);
     return this.#negativeIndexes;
+  }
+
+  /** Whether a bucket lies wholly inside the zero bucket, which sound histograms don't have: sums leave it out. */
+  get overlapsZero(): boolean {
+    this.#overlapsZero ??= this.#computeOverlap();
+    return this.#overlapsZero;
+  }
+
+  #computeOverlap(): boolean {
+    if (this.isCustom || this.zeroThreshold === 0) return false;
+    const isInside = (indexes: Int32Array): boolean =>
+      indexes.length > 0 && exponentialBound(indexes[0]!, this.schema) <= this.zeroThreshold;
+    return isInside(this.positiveIndexes) || isInside(this.negativeIndexes);
   }
 
   /** The same buckets with another zero threshold. */

@@ -14,6 +14,7 @@ import {
 import { SeriesEntry } from '../index/index.js';
 import { BlockReader } from './block-reader.js';
 import { sharedFolder } from './testing.js';
+import { verifyBlock } from './verify.js';
 
 /**
  * Blocks written by Prometheus' and Thanos' own code, with every sample hashed by them: each series and aggregate is
@@ -139,6 +140,14 @@ function digestOf(digests: Map<string, Digest>, aggregate: string): Digest {
   test('is one of three resolutions', () => {
     expect(blocks).toHaveLength(3);
     expect(golden).toHaveLength(110);
+  });
+
+  test.each(blocks)('%s is whole', (block) => {
+    const series = golden.filter((line) => line.block === block && ['raw', 'count'].includes(line.aggregate));
+    expect(verifyBlock(join(bucket, block))).toMatchObject({
+      seriesCount: 10,
+      sampleCount: series.reduce((sum, line) => sum + line.samples, 0),
+    });
   });
 
   test.each(blocks)('%s has every sample of its golden lines', (block) => {

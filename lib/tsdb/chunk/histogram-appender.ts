@@ -113,7 +113,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     const isReset = hint === RESET_HINT.reset;
     if (this.#last === null) {
       const known = isReset ? RESET_HEADER.reset : RESET_HEADER.unknown;
-      this.#open(timestampMs, layout, counts, headerOf(isGauge, known));
+      this.#open(timestampMs, layout, row, counts, headerOf(isGauge, known));
       return null;
     }
     const verdict = isGauge ? this.#judgeGauge(layout, row) : this.#judge(layout, counts, isReset);
@@ -122,16 +122,22 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
       let known: ResetHeader = verdict === 'append' ? RESET_HEADER.notReset : verdict;
       // A chunk of doubles that was not forced open says reset or not.
       if (this.#kind.isFloat && known === RESET_HEADER.unknown) known = RESET_HEADER.notReset;
-      this.#open(timestampMs, layout, counts, headerOf(isGauge, isReset ? RESET_HEADER.reset : known));
+      this.#open(timestampMs, layout, row, counts, headerOf(isGauge, isReset ? RESET_HEADER.reset : known));
       return finished;
     }
     if (verdict !== 'append') {
       const finished = this.cut();
       const isUnknown = this.#kind.isFloat && verdict !== RESET_HEADER.reset;
-      this.#open(timestampMs, layout, counts, headerOf(isGauge, isUnknown ? RESET_HEADER.unknown : verdict));
+      this.#open(
+        timestampMs,
+        layout,
+        row,
+        counts,
+        headerOf(isGauge, isUnknown ? RESET_HEADER.unknown : verdict),
+      );
       return finished;
     }
-    this.#join(timestampMs, layout, counts, isGauge);
+    this.#join(timestampMs, layout, row, counts, isGauge);
     return null;
   }
 
@@ -211,11 +217,17 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     return false;
   }
 
-  #open(timestampMs: number, layout: HistogramLayout, counts: Int32Array, header: ResetHeader): void {
+  #open(
+    timestampMs: number,
+    layout: HistogramLayout,
+    row: Int32Array,
+    counts: Int32Array,
+    header: ResetHeader,
+  ): void {
     this.#header = header;
     this.#layout = layout;
     this.#begin();
-    this.#write(timestampMs, counts);
+    this.#write(timestampMs, row, counts);
   }
 
   #begin(): void {
@@ -227,11 +239,17 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     this.#sampleCount = 0;
   }
 
-  #join(timestampMs: number, layout: HistogramLayout, counts: Int32Array, isGauge: boolean): void {
+  #join(
+    timestampMs: number,
+    layout: HistogramLayout,
+    row: Int32Array,
+    counts: Int32Array,
+    isGauge: boolean,
+  ): void {
     if (isStaleWords(counts)) {
-      const row = new Int32Array(valueCountOf(this.#layout) * 2);
-      row.set(counts);
-      this.#write(timestampMs, row);
+      const wide = new Int32Array(valueCountOf(this.#layout) * 2);
+      wide.set(counts);
+      this.#write(timestampMs, wide, wide);
       return;
     }
     let chunk = this.#layout;
@@ -240,7 +258,13 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
       if (union !== chunk) this.#recode(union);
       chunk = union;
     }
-    this.#write(timestampMs, layout === chunk ? counts : spreadCounts(counts, layout, chunk));
+    // The union has all buckets of the sample: as many are the same.
+    if (layout.positiveCount === chunk.positiveCount && layout.negativeCount === chunk.negativeCount) {
+      this.#write(timestampMs, row, counts);
+    } else {
+      const wide = spreadCounts(counts, layout, chunk);
+      this.#write(timestampMs, this.#kind.rowOf(wide, chunk), wide);
+    }
   }
 
   /** Writes the open chunk anew in a wider layout, from the first sample on: windows and deltas come out differently. */
@@ -258,12 +282,17 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     this.#begin();
     for (let i = 0; i < columns.sampleCount; i++) {
       const row = words.subarray(i * stride * 2, (i + 1) * stride * 2);
-      this.#write(timestamps[i]!, spreadCounts(kind.countsOf(row, before), before, union));
+      const counts = spreadCounts(kind.countsOf(row, before), before, union);
+      this.#write(timestamps[i]!, kind.rowOf(counts, union), counts);
     }
   }
 
-  /** Writes a sample of absolute counts in the layout of the open chunk. */
-  #write(timestampMs: number, counts: Int32Array): void {
+  /**
+   * Writes a sample in the layout of the open chunk.
+   * @param row its numbers as stored
+   * @param counts the same as absolute counts, kept
+   */
+  #write(timestampMs: number, row: Int32Array, counts: Int32Array): void {
     const isFirst = this.#sampleCount === 0;
     const out = this.#out;
     if (isFirst) {
@@ -275,7 +304,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
       this.#lastDelta = delta;
     }
     this.#lastMs = timestampMs;
-    this.#writer!.write(out, this.#kind.rowOf(counts, this.#layout), isFirst);
+    this.#writer!.write(out, row, isFirst);
     this.#last = counts;
     this.#sampleCount++;
   }
