@@ -32,6 +32,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   limits: 3,
   // engines: know no network
   'tsdb/wal': 4,
+  'tsdb/chunk': 4,
   'tsdb/head': 4,
   'tsdb/index': 4,
   'tsdb/block': 4,
@@ -81,6 +82,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'histogram sample',
   'wire kernel',
   'limits storage',
+  'tsdb/block tsdb/chunk',
   'tsdb/block tsdb/index',
   'tsdb/compact tsdb/block',
   'tsdb/compact tsdb/index',

@@ -1,9 +1,8 @@
 import { CorruptionError } from '../../errors/index.js';
-import { codecKernel } from '../../kernel/index.js';
-import { CHUNK_ENCODING } from '../../storage/index.js';
 import { compareBytes, type IndexReader, SeriesEntry } from '../index/index.js';
 import { BlockReader } from './block-reader.js';
 import { SEGMENT_HEADER_BYTES, SEGMENT_SCALE } from './chunk-format.js';
+import { ChunkTimes } from './chunk-times.js';
 import type { BlockMeta } from './meta.js';
 
 /** What a whole block was found to hold. */
@@ -18,7 +17,7 @@ export interface VerifiedBlock {
 
 /**
  * Reads everything of a block: all checksums, the order of symbols, series, labels, chunks and postings, that every
- * reference leads somewhere, that postings and series agree, that float chunks decode and lie in the times the index
+ * reference leads somewhere, that postings and series agree, that chunks decode and lie in the times the index
  * gives, and that the counts are those of meta.json.
  * @throws CorruptionError at the first thing that is wrong.
  */
@@ -34,8 +33,7 @@ export function verifyBlock(directory: string): VerifiedBlock {
 class BlockVerifier {
   readonly #block: BlockReader;
   readonly #index: IndexReader;
-  readonly #timestamps: Float64Array;
-  readonly #values: Float64Array;
+  readonly #times: ChunkTimes;
   /** Series counted per label pair, to compare with the postings: "name id, value id" as one number. */
   readonly #pairCounts: Map<number, number>;
   #chunkCount: number;
@@ -45,8 +43,7 @@ class BlockVerifier {
   constructor(block: BlockReader) {
     this.#block = block;
     this.#index = block.index;
-    this.#timestamps = new Float64Array(65536);
-    this.#values = new Float64Array(65536);
+    this.#times = new ChunkTimes();
     this.#pairCounts = new Map();
     this.#chunkCount = 0;
     this.#sampleCount = 0;
@@ -156,11 +153,9 @@ class BlockVerifier {
     minTime: number,
     maxTime: number,
   ): number {
-    const declared = data.length < 2 ? 0 : (data[0]! << 8) | data[1]!;
-    if (declared === 0) this.#fail('chunk-empty', `chunk ${chunk} of series ${ref} has no samples`);
-    if (encoding !== CHUNK_ENCODING.xor) return declared;
-    const timestamps = this.#timestamps;
-    const count = codecKernel().decodeXorInto(data, timestamps, this.#values);
+    const timestamps = this.#times.read(encoding, data);
+    const count = timestamps.length;
+    if (count === 0) this.#fail('chunk-empty', `chunk ${chunk} of series ${ref} has no samples`);
     for (let i = 1; i < count; i++) {
       if (timestamps[i]! <= timestamps[i - 1]!) {
         this.#fail(

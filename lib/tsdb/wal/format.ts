@@ -22,6 +22,9 @@ export const RECORD = {
   floatHistograms: 8,
   customHistograms: 9,
   customFloatHistograms: 10,
+  samplesV2: 11,
+  histogramsV2: 12,
+  floatHistogramsV2: 13,
 } as const;
 
 /** Schema of histograms with custom bucket bounds. */

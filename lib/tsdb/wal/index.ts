@@ -22,6 +22,12 @@ export {
 } from './format.js';
 export { GroupCommit, type GroupCommitOptions, type SyncMode } from './group-commit.js';
 export {
+  decodeFloatHistogramBody,
+  decodeHistogramBody,
+  encodeFloatHistogramBody,
+  encodeHistogramBody,
+} from './histogram-body.js';
+export {
   encodeLabels,
   encodeMetadataEntry,
   encodeSeriesEntry,
@@ -32,6 +38,7 @@ export {
   SeriesRecordReader,
   TombstoneRecordReader,
 } from './records.js';
+export { SampleV2RecordReader } from './records-v2.js';
 export { splitPages } from './split-pages.js';
 export { repairTear, WalReader, type WalReaderOptions, type WalTear } from './wal-reader.js';
 export { encodeRecordPages, segmentRoom, WalWriter } from './wal-writer.js';

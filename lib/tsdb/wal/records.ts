@@ -216,9 +216,15 @@ function skipBody(reader: ByteReader, type: number): void {
   } else skipHistogram(reader, type);
 }
 
-/** Passes over a histogram: its fields have no common length. */
-function skipHistogram(reader: ByteReader, type: number): void {
-  const isFloat = type === RECORD.floatHistograms || type === RECORD.customFloatHistograms;
+const FLOAT_TYPES: ReadonlySet<number> = new Set([
+  RECORD.floatHistograms,
+  RECORD.customFloatHistograms,
+  RECORD.floatHistogramsV2,
+]);
+
+/** Passes over the histogram of a record of this type: its fields have no common length. */
+export function skipHistogram(reader: ByteReader, type: number): void {
+  const isFloat = FLOAT_TYPES.has(type);
   reader.skip(1);
   const schema = reader.varint();
   reader.skip(8);

@@ -1,0 +1,123 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  type FloatHistogram,
+  formatHistogram,
+  HistogramLayout,
+  IntegerHistogram,
+  RESET_HINT,
+} from '../../histogram/index.js';
+import { labelsFromObject } from '../../labels/index.js';
+import { SeededPrng } from '../../prng/index.js';
+import { HistogramAppender } from '../chunk/index.js';
+import type { BlockChunk } from './block-writer.js';
+import { promtool, T, type TestSeries, writeTestBlock } from './testing.js';
+import { verifyBlock } from './verify.js';
+
+/**
+ * Histogram chunks of ours, shown to the real promtool: series whose buckets come, go and fall, so that chunks are
+ * written anew and cut, must be dumped with every sample as it was appended.
+ */
+
+const tool = promtool();
+if (tool === null)
+  process.stderr.write('SKIPPED: no promtool (set PROMTOOL_BIN); histogram blocks not shown to it\n');
+
+const SAMPLES = 400;
+const CHUNK_BYTES = 1024;
+
+/** A random walk of bucket counts on both sides, with new buckets now and then. */
+function walk(prng: SeededPrng, isGauge: boolean): IntegerHistogram[] {
+  const sides = [new Map<number, number>(), new Map<number, number>()];
+  let zeroCount = 0;
+  return Array.from({ length: SAMPLES }, () => {
+    // A reset empties everything but keeps some buckets known.
+    if (prng.nextInt(100) === 0)
+      for (const side of sides) for (const index of side.keys()) side.set(index, 0);
+    for (const side of sides) {
+      for (let n = prng.nextInt(3); n > 0; n--) {
+        const index = prng.nextInt(12) - 5;
+        side.set(index, (side.get(index) ?? 0) + prng.nextInt(isGauge ? 7 : 5));
+        if (isGauge && prng.nextInt(9) === 0) side.delete(index);
+      }
+    }
+    zeroCount += prng.nextInt(2);
+    const [positive, negative] = sides.map((side) => {
+      const indexes = Int32Array.from(side.keys()).sort();
+      return { indexes, counts: Array.from(indexes, (index) => BigInt(side.get(index)!)) };
+    });
+    const deltas = (counts: readonly bigint[]) => counts.map((count, i) => count - (counts[i - 1] ?? 0n));
+    return IntegerHistogram.of({
+      layout: HistogramLayout.ofIndexes(2, 0.001, positive!.indexes, negative!.indexes),
+      hint: isGauge ? RESET_HINT.gauge : RESET_HINT.unknown,
+      count: [...positive!.counts, ...negative!.counts].reduce((a, b) => a + b, BigInt(zeroCount)),
+      zeroCount: BigInt(zeroCount),
+      sum: prng.nextInt(1000) / 8,
+      positiveDeltas: deltas(positive!.counts),
+      negativeDeltas: deltas(negative!.counts),
+    });
+  });
+}
+
+function seriesOf<H extends IntegerHistogram | FloatHistogram>(
+  name: string,
+  appender: HistogramAppender<H>,
+  samples: readonly H[],
+): TestSeries {
+  const chunks: BlockChunk[] = [];
+  let minTime = T;
+  const add = (data: Uint8Array | null, maxTime: number, next: number): void => {
+    if (data === null) return;
+    chunks.push({ minTime, maxTime, encoding: appender.encoding, data });
+    minTime = next;
+  };
+  for (const [i, sample] of samples.entries()) {
+    const t = T + i * 15_000;
+    if (appender.byteLength > CHUNK_BYTES) add(appender.cut(), t - 15_000, t);
+    add(appender.append(t, sample), t - 15_000, t);
+  }
+  add(appender.cut(), T + (samples.length - 1) * 15_000, 0);
+  return { labels: labelsFromObject({ __name__: name }), chunks };
+}
+
+(tool === null ? describe.skip : describe)('promtool', () => {
+  let folder = '';
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'varve-histograms-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  test('dumps histogram chunks of ours as they were appended', () => {
+    const prng = new SeededPrng(42);
+    const series: TestSeries[] = [];
+    const expected: string[] = [];
+    for (let n = 0; n < 12; n++) {
+      const integers = walk(prng, n % 3 === 2);
+      const floats = integers.map((sample) => sample.toFloat());
+      const name = `h${String(n).padStart(2, '0')}`;
+      series.push(
+        n % 2 === 0
+          ? seriesOf(name, HistogramAppender.integers(), integers)
+          : seriesOf(name, HistogramAppender.floats(), floats),
+      );
+      for (const [i, sample] of floats.entries()) {
+        // promtool looks for floats, float histograms and histograms in turn, and each search loses the sample it ends at.
+        if (i < (n % 2 === 0 ? 2 : 1)) continue;
+        expected.push(`{__name__="${name}"} ${formatHistogram(sample)} ${T + i * 15_000}`);
+      }
+    }
+    const meta = writeTestBlock(folder, series);
+    expect(verifyBlock(join(folder, meta.ulid)).sampleCount).toBe(12 * SAMPLES);
+    // The dump expects the directory of a server.
+    mkdirSync(join(folder, 'wal'));
+    const parameters = ['tsdb', 'dump', '--sandbox-dir-root', folder, folder];
+    const result = spawnSync(tool ?? '', parameters, { encoding: 'utf8', maxBuffer: 1 << 26 });
+    const found = result.stdout.trimEnd().split('\n');
+    expect({ lines: found.length, stderr: result.stderr }).toEqual({ lines: expected.length, stderr: '' });
+    // The first that differ: all of them would be megabytes.
+    expect(found.filter((line, i) => line !== expected[i]).slice(0, 2)).toEqual([]);
+  });
+});

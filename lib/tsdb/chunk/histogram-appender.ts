@@ -1,0 +1,316 @@
+import {
+  EMPTY_LAYOUT,
+  equalBounds,
+  FloatHistogram,
+  type HistogramLayout,
+  type IntegerHistogram,
+  RESET_HINT,
+  VALUE,
+  valueCountOf,
+} from '../../histogram/index.js';
+import { BitWriter } from './bit-writer.js';
+import {
+  ENCODING,
+  HISTOGRAM_HEADER_BYTES,
+  RESET_HEADER,
+  type ResetHeader,
+  SAMPLES_MAX,
+  STALE_HIGH,
+  STALE_LOW,
+} from './format.js';
+import { HistogramDecoder } from './histogram-decoder.js';
+import { writeLayout } from './layout-codec.js';
+import { unionOfCounters, unionOfGauges } from './layout-union.js';
+import {
+  FLOAT_ROWS,
+  INTEGER_ROWS,
+  isStaleWords,
+  isZeroAt,
+  type RowKind,
+  type RowWriter,
+  spreadCounts,
+} from './rows.js';
+
+/** Whether a sample may join the chunk of the one before, and if not, what is known about a reset between them. */
+type Verdict = 'append' | ResetHeader;
+
+/**
+ * Writes the histogram chunks of one series, byte for byte as Prometheus does (spec: chunks.md §6.4): a sample joins
+ * the open chunk, widens its layout, or starts the next chunk with what is known about a counter reset in its header.
+ *
+ * Samples come in ascending time. The caller cuts for size and time with `cut`.
+ */
+export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
+  readonly encoding: number;
+  readonly #kind: RowKind;
+  readonly #out: BitWriter;
+  #writer: RowWriter | null;
+  #header: ResetHeader;
+  #sampleCount: number;
+  /** Layout of the open chunk, or of the last one while none is open. */
+  #layout: HistogramLayout;
+  /** Absolute counts of the last sample in that layout; null before the first sample. */
+  #last: Int32Array | null;
+  #lastMs: number;
+  #lastDelta: number;
+
+  private constructor(kind: RowKind) {
+    this.encoding = kind.isFloat ? ENCODING.floatHistogram : ENCODING.histogram;
+    this.#kind = kind;
+    this.#out = new BitWriter(1024);
+    this.#writer = null;
+    this.#header = RESET_HEADER.unknown;
+    this.#sampleCount = 0;
+    this.#layout = EMPTY_LAYOUT;
+    this.#last = null;
+    this.#lastMs = 0;
+    this.#lastDelta = 0;
+  }
+
+  /** For chunks of encoding 2. */
+  static integers(): HistogramAppender<IntegerHistogram> {
+    return new HistogramAppender<IntegerHistogram>(INTEGER_ROWS);
+  }
+
+  /** For chunks of encoding 3. */
+  static floats(): HistogramAppender<FloatHistogram> {
+    return new HistogramAppender<FloatHistogram>(FLOAT_ROWS);
+  }
+
+  /** Samples in the open chunk. */
+  get sampleCount(): number {
+    return this.#sampleCount;
+  }
+
+  get byteLength(): number {
+    return this.#out.byteLength;
+  }
+
+  /** The open chunk, as a copy; null while it has no samples. */
+  chunk(): Uint8Array | null {
+    if (this.#sampleCount === 0) return null;
+    this.#out.putByte(0, this.#sampleCount >>> 8);
+    this.#out.putByte(1, this.#sampleCount & 0xff);
+    return this.#out.copy();
+  }
+
+  /** Ends the open chunk and returns it, null when there is none. The next sample begins another. */
+  cut(): Uint8Array | null {
+    const chunk = this.chunk();
+    this.#sampleCount = 0;
+    return chunk;
+  }
+
+  /**
+   * Appends a sample.
+   * @returns the chunk that the sample ended, or null when it joined the open one or opened one
+   */
+  append(timestampMs: number, histogram: H): Uint8Array | null {
+    const { hint } = histogram;
+    const isGauge = hint === RESET_HINT.gauge;
+    const { layout, row } = this.#rowOf(histogram);
+    const counts = this.#kind.countsOf(row, layout);
+    const isReset = hint === RESET_HINT.reset;
+    if (this.#last === null) {
+      const known = isReset ? RESET_HEADER.reset : RESET_HEADER.unknown;
+      this.#open(timestampMs, layout, row, counts, headerOf(isGauge, known));
+      return null;
+    }
+    const verdict = isGauge ? this.#judgeGauge(layout, row) : this.#judge(layout, counts, isReset);
+    if (this.#sampleCount === 0 || this.#sampleCount === SAMPLES_MAX) {
+      const finished = this.cut();
+      let known: ResetHeader = verdict === 'append' ? RESET_HEADER.notReset : verdict;
+      // A chunk of doubles that was not forced open says reset or not.
+      if (this.#kind.isFloat && known === RESET_HEADER.unknown) known = RESET_HEADER.notReset;
+      this.#open(timestampMs, layout, row, counts, headerOf(isGauge, isReset ? RESET_HEADER.reset : known));
+      return finished;
+    }
+    if (verdict !== 'append') {
+      const finished = this.cut();
+      const isUnknown = this.#kind.isFloat && verdict !== RESET_HEADER.reset;
+      this.#open(
+        timestampMs,
+        layout,
+        row,
+        counts,
+        headerOf(isGauge, isUnknown ? RESET_HEADER.unknown : verdict),
+      );
+      return finished;
+    }
+    this.#join(timestampMs, layout, row, counts, isGauge);
+    return null;
+  }
+
+  /** The numbers of a histogram; a stale marker loses all but its sum. */
+  #rowOf(histogram: H): { layout: HistogramLayout; row: Int32Array } {
+    if (histogram.isStale) {
+      const row = new Int32Array(VALUE.buckets * 2);
+      row[2 * VALUE.sum] = STALE_LOW;
+      row[2 * VALUE.sum + 1] = STALE_HIGH;
+      return { layout: EMPTY_LAYOUT, row };
+    }
+    if (histogram instanceof FloatHistogram) {
+      const { values } = histogram;
+      return {
+        layout: histogram.layout,
+        row: new Int32Array(values.buffer, values.byteOffset, values.length * 2),
+      };
+    }
+    return { layout: histogram.layout, row: histogram.words };
+  }
+
+  /** Judges a sample of a counter by the last one; the order of the tests decides what the header says. */
+  #judge(layout: HistogramLayout, counts: Int32Array, isReset: boolean): Verdict {
+    const last = this.#last!;
+    const chunk = this.#layout;
+    const { isBelow } = this.#kind;
+    if (this.#header === RESET_HEADER.gauge) return RESET_HEADER.notReset;
+    if (isReset) return RESET_HEADER.reset;
+    if (isStaleWords(counts)) return 'append';
+    if (isStaleWords(last)) return RESET_HEADER.unknown;
+    if (isBelow(counts, VALUE.count, last, VALUE.count)) return RESET_HEADER.reset;
+    if (layout.schema !== chunk.schema || layout.zeroThreshold !== chunk.zeroThreshold)
+      return RESET_HEADER.unknown;
+    if (!equalBounds(layout.customBounds, chunk.customBounds)) return RESET_HEADER.reset;
+    if (isBelow(counts, VALUE.zeroCount, last, VALUE.zeroCount)) return RESET_HEADER.reset;
+    const isDropped =
+      this.#isDropped(VALUE.buckets, chunk.positiveIndexes, VALUE.buckets, layout.positiveIndexes, counts) ||
+      this.#isDropped(
+        VALUE.buckets + chunk.positiveCount,
+        chunk.negativeIndexes,
+        VALUE.buckets + layout.positiveCount,
+        layout.negativeIndexes,
+        counts,
+      );
+    return isDropped ? RESET_HEADER.reset : 'append';
+  }
+
+  #judgeGauge(layout: HistogramLayout, row: Int32Array): Verdict {
+    const chunk = this.#layout;
+    if (this.#header !== RESET_HEADER.gauge) return RESET_HEADER.gauge;
+    if (isStaleWords(row)) return 'append';
+    const isOther =
+      isStaleWords(this.#last!) ||
+      layout.schema !== chunk.schema ||
+      layout.zeroThreshold !== chunk.zeroThreshold ||
+      !equalBounds(layout.customBounds, chunk.customBounds);
+    return isOther ? RESET_HEADER.gauge : 'append';
+  }
+
+  /** Whether a bucket of the last sample went down, or vanished with a count, on one side. */
+  #isDropped(
+    lastAt: number,
+    lastIndexes: Int32Array,
+    countsAt: number,
+    indexes: Int32Array,
+    counts: Int32Array,
+  ): boolean {
+    const last = this.#last!;
+    let j = 0;
+    for (let i = 0; i < lastIndexes.length; i++) {
+      const index = lastIndexes[i]!;
+      while (j < indexes.length && indexes[j]! < index) j++;
+      if (j < indexes.length && indexes[j] === index) {
+        if (this.#kind.isBelow(counts, countsAt + j, last, lastAt + i)) return true;
+      } else if (!isZeroAt(last, lastAt + i)) return true;
+    }
+    return false;
+  }
+
+  #open(
+    timestampMs: number,
+    layout: HistogramLayout,
+    row: Int32Array,
+    counts: Int32Array,
+    header: ResetHeader,
+  ): void {
+    this.#header = header;
+    this.#layout = layout;
+    this.#begin();
+    this.#write(timestampMs, row, counts);
+  }
+
+  #begin(): void {
+    const out = this.#out;
+    out.clear();
+    out.bits(this.#header, HISTOGRAM_HEADER_BYTES * 8);
+    writeLayout(out, this.#layout);
+    this.#writer = this.#kind.writer(valueCountOf(this.#layout));
+    this.#sampleCount = 0;
+  }
+
+  #join(
+    timestampMs: number,
+    layout: HistogramLayout,
+    row: Int32Array,
+    counts: Int32Array,
+    isGauge: boolean,
+  ): void {
+    if (isStaleWords(counts)) {
+      const wide = new Int32Array(valueCountOf(this.#layout) * 2);
+      wide.set(counts);
+      this.#write(timestampMs, wide, wide);
+      return;
+    }
+    let chunk = this.#layout;
+    if (layout !== chunk) {
+      const union = isGauge ? unionOfGauges(chunk, layout) : unionOfCounters(chunk, layout);
+      if (union !== chunk) this.#recode(union);
+      chunk = union;
+    }
+    // The union has all buckets of the sample: as many are the same.
+    if (layout.positiveCount === chunk.positiveCount && layout.negativeCount === chunk.negativeCount) {
+      this.#write(timestampMs, row, counts);
+    } else {
+      const wide = spreadCounts(counts, layout, chunk);
+      this.#write(timestampMs, this.#kind.rowOf(wide, chunk), wide);
+    }
+  }
+
+  /** Writes the open chunk anew in a wider layout, from the first sample on: windows and deltas come out differently. */
+  #recode(union: HistogramLayout): void {
+    const decoder = new HistogramDecoder();
+    const bytes = this.chunk()!;
+    const before = this.#layout;
+    const kind = this.#kind;
+    const columns = kind.isFloat
+      ? decoder.decode(this.encoding, bytes)
+      : decoder.decodeIntegers(this.encoding, bytes);
+    const { timestamps, stride } = columns;
+    const words = 'words' in columns ? columns.words : new Int32Array(columns.values.buffer);
+    this.#layout = union;
+    this.#begin();
+    for (let i = 0; i < columns.sampleCount; i++) {
+      const row = words.subarray(i * stride * 2, (i + 1) * stride * 2);
+      const counts = spreadCounts(kind.countsOf(row, before), before, union);
+      this.#write(timestamps[i]!, kind.rowOf(counts, union), counts);
+    }
+  }
+
+  /**
+   * Writes a sample in the layout of the open chunk.
+   * @param row its numbers as stored
+   * @param counts the same as absolute counts, kept
+   */
+  #write(timestampMs: number, row: Int32Array, counts: Int32Array): void {
+    const isFirst = this.#sampleCount === 0;
+    const out = this.#out;
+    if (isFirst) {
+      out.varbitNumber(timestampMs);
+      this.#lastDelta = 0;
+    } else {
+      const delta = timestampMs - this.#lastMs;
+      out.varbitNumber(delta - this.#lastDelta);
+      this.#lastDelta = delta;
+    }
+    this.#lastMs = timestampMs;
+    this.#writer!.write(out, row, isFirst);
+    this.#last = counts;
+    this.#sampleCount++;
+  }
+}
+
+/** The header of a chunk whose first sample is a gauge, or else has this relation to the sample before. */
+function headerOf(isGauge: boolean, known: ResetHeader): ResetHeader {
+  return isGauge ? RESET_HEADER.gauge : known;
+}
