@@ -118,7 +118,7 @@ async function bench(seriesCount: number): Promise<void> {
     let evalMs = Infinity;
     let totalMs = Infinity;
     let text = '';
-    for (let run = 0; run < (seriesCount > 50_000 ? 3 : 6); run++) {
+    for (let run = 0; run < (seriesCount > 50_000 ? 3 : 12); run++) {
       const result = await engine.execute(request, storage, () => false, Infinity);
       const { stats } = result;
       evalMs = Math.min(evalMs, (stats.innerEvalTime + stats.resultSortTime) * 1000);

@@ -81,6 +81,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       timeoutMs: query.timeoutMs,
       lookbackDeltaMs: query.lookbackDeltaMs,
       formBodyBytesMax: config.http.maxFormBodyBytes,
+      slowLogThresholdMs: query.slowLogThresholdMs,
       buildInfo: parts.buildInfo,
       configYaml: () => renderConfig(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
@@ -91,6 +92,7 @@ export function buildQuerier(parts: QuerierParts): Module {
   return {
     name: 'query-threads',
     needs: ['storage'],
+    // Threads are started when first asked for: a process that only takes writes saves their memory, 70 MB each.
     service: { start: async () => {}, stop: () => pool.stop() },
   };
 }

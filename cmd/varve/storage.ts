@@ -13,6 +13,7 @@ import {
 } from '../../lib/querier/index.js';
 import type { Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+import { DataLock } from './data-lock.js';
 
 export interface StorageParts {
   readonly config: Config;
@@ -76,11 +77,13 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
       const head = ingester.hold(tenant);
       const inBucket = blocks.snapshot(tenant, minTimeMs, maxTimeMs);
       const found: SourceDescriptor[] = [...inBucket.sources];
+      const memoryKey = `head-${head?.view.id}`;
       if (head !== null) {
-        found.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: head.maxTimeMs, view: head.view });
+        found.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: head.maxTimeMs, memoryKey });
       }
       return {
         sources: found,
+        attachments: head === null ? [] : [{ key: memoryKey, value: head.view.memory }],
         release: () => {
           head?.release();
           inBucket.release();
@@ -88,22 +91,27 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
       };
     },
     metadata: async (tenant) => ingester.metadata(tenant),
+    exemplars: (tenant, matcherSets, minTimeMs, maxTimeMs) =>
+      ingester.exemplars(tenant, matcherSets, minTimeMs, maxTimeMs),
     headStats: async (tenant, limit) => {
       const figures = ingester.statistics(tenant, limit);
-      return figures === null ? EMPTY_HEAD_STATS : { ...figures, minTimeMs: null };
+      return figures ?? EMPTY_HEAD_STATS;
     },
   };
+  let lock: DataLock | null = null;
   return {
     sources,
     push: distributor,
     flush: (tenant) => ingester.flush(tenant),
     start: async () => {
+      lock = await DataLock.take(resolve(config.dataDir));
       await blocks.start();
       await ingester.start();
     },
     stop: async () => {
       await ingester.stop();
       await blocks.stop();
+      await lock?.release();
     },
   };
 }

@@ -35,43 +35,51 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#advance(1), value);
+    const at = this.#advance(1);
+    this.#view.setUint8(at, value);
     return this;
   }
 
   u16be(value: number): this {
-    this.#view.setUint16(this.#advance(2), value);
+    const at = this.#advance(2);
+    this.#view.setUint16(at, value);
     return this;
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#advance(4), value, true);
+    const at = this.#advance(4);
+    this.#view.setUint32(at, value, true);
     return this;
   }
 
   u32be(value: number): this {
-    this.#view.setUint32(this.#advance(4), value);
+    const at = this.#advance(4);
+    this.#view.setUint32(at, value);
     return this;
   }
 
   u64(value: bigint): this {
-    this.#view.setBigUint64(this.#advance(8), value, true);
+    const at = this.#advance(8);
+    this.#view.setBigUint64(at, value, true);
     return this;
   }
 
   u64be(value: bigint): this {
-    this.#view.setBigUint64(this.#advance(8), value);
+    const at = this.#advance(8);
+    this.#view.setBigUint64(at, value);
     return this;
   }
 
   /** A double. NaNs may lose their payload on the way through a number: write those with `u64`. */
   f64(value: number): this {
-    this.#view.setFloat64(this.#advance(8), value, true);
+    const at = this.#advance(8);
+    this.#view.setFloat64(at, value, true);
     return this;
   }
 
   bytes(source: Uint8Array): this {
-    this.#bytes.set(source, this.#advance(source.length));
+    const at = this.#advance(source.length);
+    this.#bytes.set(source, at);
     return this;
   }
 
@@ -102,7 +110,7 @@ export class ByteWriter {
     return this.uvarint64((value << 1n) ^ (value >> 63n));
   }
 
-  /** Grows by n bytes and returns where they begin. */
+  /** Grows by n bytes and returns where they begin. To be called before the buffer is looked at: it may change. */
   #advance(n: number): number {
     const at = this.#length;
     const needed = at + n;

@@ -34,7 +34,7 @@ describe('loadConfig', () => {
 
   test('takes every flag of the quick start', () => {
     const config = configOf([
-      '--target=querier,ingester',
+      '--target=all',
       '--http-listen=:8080',
       '--grpc-listen',
       '[::1]:9000',
@@ -46,7 +46,7 @@ describe('loadConfig', () => {
       '--log-level=debug',
       '--wal-sync=interval',
     ]);
-    expect(config.target).toEqual(['querier', 'ingester']);
+    expect(config.target).toEqual(['all']);
     expect(config.http.listen).toBe(':8080');
     expect(config.grpc.listen).toBe('[::1]:9000');
     expect(config.multitenancy).toBe(true);

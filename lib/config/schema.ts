@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { limitsSchema } from '../limits/index.js';
+import { compileRegexp } from '../regex/index.js';
 import {
   boolean,
   byteSize,
@@ -13,8 +14,8 @@ import {
 } from '../settings/index.js';
 import { DEFAULT_TENANT, isValidTenant } from '../tenant/index.js';
 
-/** Parts of the program that can run in one process. `all` is every one of them. */
-export const TARGETS = ['all', 'distributor', 'ingester', 'querier', 'compactor', 'ruler'] as const;
+/** Sets of roles that a process can run. Roles in processes of their own come with the cluster. */
+export const TARGETS = ['all'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** Optional parts, named as Prometheus names its own. */
@@ -27,6 +28,15 @@ export const FEATURES = [
   'type-and-unit-labels',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
+
+function isRegex(value: string): boolean {
+  try {
+    compileRegexp(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** The whole configuration of a process. Every name, check, help text and reference row comes from here. */
 export const configSchema = group('General', {
@@ -62,10 +72,18 @@ export const configSchema = group('General', {
     idleTimeoutMs: duration('2m', 'How long an idle keep-alive connection stays open.'),
     shutdownTimeoutMs: duration('20s', 'How long a stop waits for requests that run.'),
     maxFormBodyBytes: byteSize('10MiB', 'Largest form body of a query.'),
+    corsOrigin: text(
+      '',
+      'Origins of web pages that may read answers, as a regular expression for the whole origin; empty for none.',
+      { allowed: 'a regular expression', check: isRegex },
+    ),
     grafanaApplication: text('Varve', 'Name reported by status/buildinfo, which Grafana reads.'),
   }),
   grpc: group('gRPC server', {
-    listen: listenAddress('127.0.0.1:9095', 'Address of the gRPC server.'),
+    listen: listenAddress(
+      '127.0.0.1:9095',
+      'Address of the gRPC server; not used while all roles run in one process.',
+    ),
   }),
   push: group('Receiving', {
     maxBodyBytes: byteSize('100MiB', 'Largest push request as sent, compressed.'),
@@ -106,6 +124,7 @@ export const configSchema = group('General', {
     maxMemoryBytes: byteSize('1GiB', 'Memory one query may use.'),
     lookbackDeltaMs: duration('5m', 'How far back an instant selector looks for a sample.'),
     defaultEvaluationIntervalMs: duration('1m', 'Step of subqueries that name none.'),
+    slowLogThresholdMs: duration('10s', 'Queries that take longer are logged; 0 for none.'),
     maxOpenBlocks: integer(256, 'Blocks each query worker keeps open.', { min: 1 }),
   }),
   limits: limitsSchema,

@@ -1,11 +1,14 @@
 import type { Clock } from '../clock/index.js';
 import { messageOf, VarveError } from '../errors/index.js';
+import type { Exemplar } from '../exemplar/index.js';
 import type { PushOutcome, PushService } from '../http/index.js';
 import { LABEL_FINDING, SAMPLE_CODE, ScanKernel } from '../kernel/index.js';
+import type { LabelSet } from '../labels/index.js';
 import type { Limits, LimitsProvider } from '../limits/index.js';
 import { formatDuration } from '../settings/index.js';
 import type { AppendReport, BatchAppender, SeriesAdmission } from '../storage/index.js';
 import type { BoundCounter, Logger, Metrics } from '../telemetry/index.js';
+import { EXEMPLAR_REASON, type ExemplarReason, eachExemplar, parseExemplar } from './exemplar-reader.js';
 import { describeSeries, encodeLabelBytes, normaliseLabels, parseLabelBytes } from './label-bytes.js';
 import { parseMetricMetadata } from './metric-metadata.js';
 import { PushReport, reportSamples } from './push-report.js';
@@ -22,6 +25,8 @@ export interface IngestTarget extends BatchAppender {
     metadata: { readonly type: string; readonly help: string; readonly unit: string },
     metricsMax: number,
   ): boolean;
+  /** Keeps an exemplar of a series that exists; false when it is older than the newest one of the series. */
+  recordExemplar(tenant: string, labels: LabelSet, exemplar: Exemplar, countMax: number): boolean;
 }
 
 export interface DistributorParts {
@@ -50,7 +55,7 @@ export class Distributor implements PushService {
   readonly #tenants = new Map<string, TenantState>();
   readonly #received: { labels(tenant: string): BoundCounter };
   readonly #discarded: { labels(reason: string, tenant: string): BoundCounter };
-  readonly #exemplars: BoundCounter;
+  readonly #discardedExemplars: { labels(reason: string, tenant: string): BoundCounter };
 
   constructor(parts: DistributorParts) {
     this.#parts = parts;
@@ -64,9 +69,10 @@ export class Distributor implements PushService {
       'Samples that were refused, by reason.',
       ['reason', 'user'],
     );
-    this.#exemplars = parts.metrics.counter(
+    this.#discardedExemplars = parts.metrics.counter(
       'varve_discarded_exemplars_total',
-      'Exemplars received; they are not stored yet.',
+      'Exemplars that were not stored, by reason; the samples beside them were.',
+      ['reason', 'user'],
     );
   }
 
@@ -113,19 +119,23 @@ export class Distributor implements PushService {
     const columns = scan.load(body, byteLength, this.#parts.decodedBytesMax);
     const { sampleCount, histogramCount, exemplarCount, metadataCount } = columns;
     state.received.inc(sampleCount + histogramCount);
-    const wait = state.samples.take(
-      sampleCount,
-      limits.ingestionRate,
-      limits.ingestionBurstSize || limits.ingestionRate * 10,
-    );
+    const burst = limits.ingestionBurstSize || limits.ingestionRate * 10;
+    if (limits.ingestionRate > 0 && sampleCount > burst) {
+      // No waiting would ever let it pass, so it must not look like something to retry.
+      this.#discarded.labels(REASON.rateLimited, tenant).inc(sampleCount);
+      const text = `a request of ${sampleCount} samples is over the burst of ${burst} (limits.ingestion_burst_size): send smaller ones`;
+      return { outcome: { status: 400, message: `${REASON.rateLimited}: ${text}`, retryAfterSeconds: 0 } };
+    }
+    const wait = state.samples.take(sampleCount, limits.ingestionRate, burst);
     if (wait > 0) {
       const text = `ingestion rate over ${limits.ingestionRate} samples/s (limits.ingestion_rate)`;
       return { outcome: this.#tooMany(tenant, sampleCount, text, wait) };
     }
     if (metadataCount > 0) this.#recordMetadata(tenant, limits, metadataCount);
     if (histogramCount > 0) this.#discarded.labels(REASON.nativeHistogram, tenant).inc(histogramCount);
-    if (exemplarCount > 0) this.#exemplars.inc(exemplarCount);
     const report = new PushReport();
+    const futureLimitMs = this.#parts.clock.nowMs() + limits.creationGracePeriodMs;
+    const refused = new Set<number>();
     scan.setLabelLimits({
       labelCountMax: limits.maxLabelNamesPerSeries,
       nameBytesMax: limits.maxLabelNameLength,
@@ -135,9 +145,12 @@ export class Distributor implements PushService {
     const appended = this.#parts.target.append(
       tenant,
       scan,
-      this.#parts.clock.nowMs() + limits.creationGracePeriodMs,
-      this.#admission(limits, report),
+      futureLimitMs,
+      this.#admission(limits, report, refused),
     );
+    if (exemplarCount > 0 && limits.maxGlobalExemplarsPerUser > 0) {
+      this.#recordExemplars(tenant, limits, futureLimitMs, refused);
+    }
     if (isRefusedSomewhere(appended)) {
       reportSamples(report, appended, (i) => describeSeries(parseLabelBytes(scan.labelBytes(i))), {
         outOfOrderWindow: formatDuration(limits.outOfOrderTimeWindowMs),
@@ -153,9 +166,11 @@ export class Distributor implements PushService {
     return { durable, report, acceptedCount };
   }
 
-  #admission(limits: Limits, report: PushReport): SeriesAdmission {
+  /** @param refused takes the numbers of the series that are not admitted */
+  #admission(limits: Limits, report: PushReport, refused: Set<number>): SeriesAdmission {
     const scan = this.#scan;
     const refuse = (i: number, reason: Reason, what: string) => {
+      refused.add(i);
       report.refuse(
         reason,
         scan.sampleCountOf(i),
@@ -190,17 +205,47 @@ export class Distributor implements PushService {
     };
   }
 
+  /** A bad exemplar is counted and left out; it never fails the samples it came with. */
+  #recordExemplars(
+    tenant: string,
+    limits: Limits,
+    futureLimitMs: number,
+    refused: ReadonlySet<number>,
+  ): void {
+    const scan = this.#scan;
+    const store = (i: number, message: Uint8Array): ExemplarReason | null => {
+      if (refused.has(i)) return EXEMPLAR_REASON.seriesMissing;
+      const exemplar = parseExemplar(message, futureLimitMs);
+      if (typeof exemplar === 'string') return exemplar;
+      const labels = normaliseLabels(parseLabelBytes(scan.labelBytes(i)));
+      if (labels === null) return EXEMPLAR_REASON.seriesMissing;
+      const isStored = this.#parts.target.recordExemplar(
+        tenant,
+        labels,
+        exemplar,
+        limits.maxGlobalExemplarsPerUser,
+      );
+      return isStored ? null : EXEMPLAR_REASON.outOfOrder;
+    };
+    eachExemplar(scan.request, (i, message) => {
+      const reason = store(i, message);
+      if (reason !== null) this.#discardedExemplars.labels(reason, tenant).inc();
+    });
+  }
+
   #recordMetadata(tenant: string, limits: Limits, count: number): void {
-    for (let i = 0; i < count; i++) {
-      const entry = parseMetricMetadata(this.#scan.metadataBytes(i));
+    // All are read before any is kept: a request that is malformed somewhere stores nothing.
+    const entries = Array.from({ length: count }, (_, i) => parseMetricMetadata(this.#scan.metadataBytes(i)));
+    const lengthMax = limits.maxMetadataLength || Number.POSITIVE_INFINITY;
+    for (const entry of entries) {
       if (entry.metricFamilyName === '') continue;
       this.#parts.target.recordMetadata(
         tenant,
-        entry.metricFamilyName.slice(0, limits.maxMetadataLength),
+        entry.metricFamilyName.slice(0, lengthMax),
         {
           type: entry.type,
-          help: entry.help.slice(0, limits.maxMetadataLength),
-          unit: entry.unit.slice(0, limits.maxMetadataLength),
+          help: entry.help.slice(0, lengthMax),
+          unit: entry.unit.slice(0, lengthMax),
         },
         limits.maxGlobalMetadataPerUser,
       );

@@ -22,6 +22,7 @@ export function parseLabelBytes(bytes: Uint8Array): Label[] {
       else if ((tag & 7) === 5) cursor.at += 4;
       else if ((tag & 7) === 2) {
         const length = varint(bytes, cursor);
+        if (length > end - cursor.at) throw malformed();
         const text = Buffer.from(bytes.buffer, bytes.byteOffset + cursor.at, length).toString('utf8');
         if (tag === 0x0a) name = text;
         else if (tag === 0x12) value = text;
@@ -52,9 +53,9 @@ function malformed(): VarveError {
 
 /** Sorts, drops empty values. Returns null when a name occurs twice. */
 export function normaliseLabels(labels: readonly Label[]): LabelSet | null {
-  const kept = labels.filter((label) => label.value !== '').sort((a, b) => compareUtf8(a.name, b.name));
-  for (let i = 1; i < kept.length; i++) if (kept[i]!.name === kept[i - 1]!.name) return null;
-  return kept;
+  const sorted = labels.toSorted((a, b) => compareUtf8(a.name, b.name));
+  for (let i = 1; i < sorted.length; i++) if (sorted[i]!.name === sorted[i - 1]!.name) return null;
+  return sorted.filter((label) => label.value !== '');
 }
 
 /** The canonical encoding of a label set. */

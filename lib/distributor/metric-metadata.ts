@@ -37,6 +37,9 @@ export function parseMetricMetadata(bytes: Uint8Array): MetricMetadataEntry {
   while (at < bytes.length) {
     const tag = varint();
     const wire = tag & 7;
+    const field = Math.floor(tag / 8);
+    const isText = field === 2 || field === 4 || field === 5;
+    if (field === 0 || (field === 1 && wire !== 0) || (isText && wire !== 2)) throw malformed();
     if (wire === 0) {
       const value = varint();
       if (tag === 0x08) entry.type = TYPES[value] ?? 'unknown';

@@ -4,6 +4,8 @@ import { REASON, type Reason } from './reasons.js';
 
 /** Senders keep the first 1024 bytes of an error: what is longer is cut at a reason. */
 const MESSAGE_BYTES_MAX = 1000;
+/** An example longer than this is cut: names and values come from strangers. */
+const EXAMPLE_BYTES_MAX = 600;
 
 interface Refusal {
   readonly reason: Reason;
@@ -36,7 +38,7 @@ export class PushReport {
     const parts: string[] = [];
     let bytes = 0;
     for (const { reason, count, example } of this.#refusals.values()) {
-      const part = `${reason}: ${example} (${count} refused)`;
+      const part = `${reason}: ${cutText(example, EXAMPLE_BYTES_MAX)} (${count} refused)`;
       bytes += Buffer.byteLength(part) + 2;
       if (parts.length > 0 && bytes > MESSAGE_BYTES_MAX - 60) {
         parts.push('…');
@@ -46,6 +48,15 @@ export class PushReport {
     }
     return `${parts.join('; ')}; ${acceptedCount} samples of the request were stored`;
   }
+}
+
+/** A text cut to a number of UTF-8 bytes, at a character. */
+function cutText(text: string, bytesMax: number): string {
+  const bytes = Buffer.from(text, 'utf8');
+  if (bytes.length <= bytesMax) return text;
+  let end = bytesMax;
+  while ((bytes[end]! & 0xc0) === 0x80) end--;
+  return `${bytes.toString('utf8', 0, end)}…`;
 }
 
 /** Settings that the texts name. */

@@ -86,11 +86,9 @@ export class Exchange {
       return;
     }
     const packed = await gzipAsync(bytes, GZIP_OPTIONS);
-    this.send(status, contentType, packed, {
-      ...headers,
-      'Content-Encoding': 'gzip',
-      Vary: 'Accept-Encoding',
-    });
+    if (this.isClosed) return;
+    this.response.appendHeader('Vary', 'Accept-Encoding');
+    this.send(status, contentType, packed, { ...headers, 'Content-Encoding': 'gzip' });
   }
 
   /** Answers with an empty body. */

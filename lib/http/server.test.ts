@@ -13,6 +13,7 @@ const OPTIONS = {
   bodyTimeoutMs: 150,
   idleTimeoutMs: 5000,
   shutdownTimeoutMs: 300,
+  corsOrigin: 'https://.*[.]example[.]org',
 };
 const TENANT = { multitenancy: true, defaultTenant: 'anonymous' };
 
@@ -239,5 +240,37 @@ describe('life', () => {
     expect(text).toContain('varve_http_requests_total{route="/fails/:how",status="500"} 1');
     expect(text).toContain('varve_http_requests_total{route="other",status="404"} 1');
     expect(text).toContain('varve_http_request_duration_seconds_count{route="/api/v1/push"} 2');
+  });
+});
+
+describe('pages of other origins', () => {
+  test.each([
+    ['https://grafana.example.org', 'https://grafana.example.org'],
+    ['https://example.com', null],
+    ['', null],
+  ])('from %s', async (origin, allowed) => {
+    const headers: Record<string, string> = origin === '' ? {} : { Origin: origin };
+    for (const [method, path] of [
+      ['GET', '/alive'],
+      ['OPTIONS', '/alive'],
+      ['OPTIONS', '/slow'],
+    ]) {
+      const response = await fetch(`${base}${path}`, { method: method!, headers });
+      expect(response.status).toBe(method === 'GET' ? 200 : 204);
+      expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
+      expect(response.headers.get('vary')).toBe(origin === '' ? null : 'Origin');
+    }
+  });
+
+  test.each([
+    ['.*', 'null'],
+    ['', null],
+  ])('with the setting "%s" everyone gets %s', async (corsOrigin, allowed) => {
+    const otherMetrics = new Metrics({ withProcessMetrics: false, version: 'test' });
+    const other = new HttpServer({ ...OPTIONS, corsOrigin }, otherMetrics, silentLogger);
+    await other.start();
+    const response = await fetch(`http://127.0.0.1:${other.address.port}/`, { headers: { Origin: 'null' } });
+    expect(response.headers.get('access-control-allow-origin')).toBe(allowed);
+    await other.stop();
   });
 });

@@ -5,6 +5,7 @@ import { messageOf, VarveError } from '../errors/index.js';
 import type { Service } from '../service/index.js';
 import { splitListenAddress } from '../settings/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
+import { CrossOrigin } from './cors.js';
 import { Exchange, TEXT_TYPE } from './exchange.js';
 import { RouteMetrics } from './route-metrics.js';
 
@@ -26,6 +27,8 @@ export interface HttpServerOptions {
   readonly bodyTimeoutMs: number;
   readonly idleTimeoutMs: number;
   readonly shutdownTimeoutMs: number;
+  /** Origins of web pages that may read answers, as a regular expression; '' for none. */
+  readonly corsOrigin: string;
 }
 
 /** When a route answers: `always`, or only between `open()` and `stop()`; until then it answers 503. */
@@ -43,6 +46,7 @@ export class HttpServer implements Service {
   readonly #hot = new Map<string, HotRoute>();
   readonly #app: Express = express();
   readonly #server: Server;
+  readonly #crossOrigin: CrossOrigin | null;
   #isOpen = false;
   #isStopping = false;
 
@@ -50,6 +54,7 @@ export class HttpServer implements Service {
     this.#options = options;
     this.#logger = logger;
     this.#metrics = new RouteMetrics(metrics);
+    this.#crossOrigin = options.corsOrigin === '' ? null : new CrossOrigin(options.corsOrigin);
     this.#app.disable('x-powered-by');
     this.#app.set('etag', false);
     this.#app.enable('case sensitive routing');
@@ -147,6 +152,7 @@ export class HttpServer implements Service {
   }
 
   #dispatch(request: IncomingMessage, response: ServerResponse): void {
+    this.#crossOrigin?.apply(request, response);
     const url = request.url ?? '/';
     const mark = url.indexOf('?');
     const route = this.#hot.get(mark < 0 ? url : url.slice(0, mark));

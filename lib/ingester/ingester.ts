@@ -2,8 +2,11 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../clock/index.js';
 import { messageOf, VarveError } from '../errors/index.js';
+import type { Exemplar, ExemplarSeries } from '../exemplar/index.js';
 import type { ScanKernel } from '../kernel/index.js';
+import type { LabelSet } from '../labels/index.js';
 import type { LimitsProvider } from '../limits/index.js';
+import type { Matcher } from '../matcher/index.js';
 import type { AppendReport, BatchAppender, SeriesAdmission } from '../storage/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import { isValidTenant } from '../tenant/index.js';
@@ -64,6 +67,7 @@ export class Ingester implements BatchAppender {
   #replay: ReplayStatus | null = null;
   #timer: NodeJS.Timeout | null = null;
   #ready = false;
+  #isCutting = false;
 
   constructor(parts: IngesterParts) {
     this.#parts = parts;
@@ -86,6 +90,7 @@ export class Ingester implements BatchAppender {
       'Series in the head.',
       (store) => store.head.kernel.seriesCount,
     );
+    this.#gauge('varve_ingester_exemplars', 'Exemplars in memory.', (store) => store.exemplars.count);
     this.#gauge(
       'varve_ingester_head_used_bytes',
       'Bytes in use in the head.',
@@ -95,6 +100,11 @@ export class Ingester implements BatchAppender {
       'varve_ingester_head_memory_bytes',
       'Size of the head memory, free blocks included.',
       (store) => store.head.kernel.memoryBytes,
+    );
+    this.#gauge(
+      'varve_ingester_wal_writable',
+      '1 while the write-ahead log can be written, 0 while pushes are refused because it cannot.',
+      (store) => (store.isWritable ? 1 : 0),
     );
     this.#gauge(
       'varve_ingester_head_max_time_seconds',
@@ -123,7 +133,17 @@ export class Ingester implements BatchAppender {
     this.#ready = false;
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.allSettled(this.#opening.values());
-    for (const store of this.#stores.values()) await store.close(this.#parts.options.flushOnShutdown);
+    // One tenant's full disk must not keep the others from being closed.
+    for (const [tenant, store] of this.#stores) {
+      try {
+        await store.close(this.#parts.options.flushOnShutdown);
+      } catch (thrown) {
+        this.#parts.logger.error(
+          { tenant, error: messageOf(thrown) },
+          'the store was not closed in order; what was acknowledged is in the log',
+        );
+      }
+    }
   }
 
   /** What is being replayed, null when nothing is. */
@@ -159,8 +179,8 @@ export class Ingester implements BatchAppender {
         this.#walSeconds.observe(seconds);
       },
     });
-    const progress = { segment: 0, lastSegment: 0 };
-    this.#replay = { tenant, ...progress };
+    const progress = { tenant, segment: 0, lastSegment: 0 };
+    this.#replay = progress;
     try {
       const result = await store.open(progress);
       if (result.sampleCount > 0 || result.tear !== null) {
@@ -184,7 +204,7 @@ export class Ingester implements BatchAppender {
         );
       }
     } finally {
-      this.#replay = null;
+      if (this.#replay === progress) this.#replay = null;
     }
     this.#stores.set(tenant, store);
     return store;
@@ -217,6 +237,21 @@ export class Ingester implements BatchAppender {
     return this.#stores.get(tenant)?.metadata.record(metric, metadata, metricsMax) ?? false;
   }
 
+  /** See ExemplarStore.record. */
+  recordExemplar(tenant: string, labels: LabelSet, exemplar: Exemplar, countMax: number): boolean {
+    return this.#stores.get(tenant)?.exemplars.record(labels, exemplar, countMax) ?? false;
+  }
+
+  /** See ExemplarStore.select. */
+  async exemplars(
+    tenant: string,
+    matcherSets: readonly (readonly Matcher[])[],
+    minTimeMs: number,
+    maxTimeMs: number,
+  ): Promise<readonly ExemplarSeries[]> {
+    return (await this.#stores.get(tenant)?.exemplars.select(matcherSets, minTimeMs, maxTimeMs)) ?? [];
+  }
+
   metadata(tenant: string): ReadonlyMap<string, readonly MetricMetadata[]> {
     return this.#stores.get(tenant)?.metadata.entries ?? new Map();
   }
@@ -239,6 +274,7 @@ export class Ingester implements BatchAppender {
     return {
       ...store.head.statistics(limit),
       chunkCount: store.head.kernel.chunksMade,
+      minTimeMs: store.head.kernel.minTimeMs,
       maxTimeMs: store.head.kernel.maxTimeMs,
     };
   }
@@ -257,6 +293,8 @@ export class Ingester implements BatchAppender {
   }
 
   async #cutDue(): Promise<void> {
+    if (this.#isCutting) return;
+    this.#isCutting = true;
     for (const [tenant, store] of this.#stores) {
       try {
         store.setOutOfOrderWindow(this.#parts.limits.of(tenant).outOfOrderTimeWindowMs);
@@ -269,10 +307,12 @@ export class Ingester implements BatchAppender {
         );
       }
     }
+    this.#isCutting = false;
   }
 }
 
 export interface HeadFigures {
   readonly chunkCount: number;
+  readonly minTimeMs: number | null;
   readonly maxTimeMs: number | null;
 }

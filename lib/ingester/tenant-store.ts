@@ -10,6 +10,7 @@ import { type CutBlock, Head } from '../tsdb/head/index.js';
 import { GroupCommit, removeLeftovers, type SyncMode, splitPages } from '../tsdb/wal/index.js';
 import { readCutMark, writeCutMark } from './cut-mark.js';
 import type { CutReply, CutTask } from './cut-protocol.js';
+import { ExemplarStore } from './exemplar-store.js';
 import { MetadataStore } from './metadata-store.js';
 import { type ReplayProgress, type ReplayResult, replayLog } from './replay.js';
 
@@ -35,19 +36,25 @@ export interface TenantStoreOptions {
 /** More log than this must not wait to be written: the disk is too slow for what comes in. */
 const BACKLOG_BYTES_MAX = 64 * 1024 * 1024;
 
-/** The head, the log and the metadata of one tenant. */
+/** The head, the log, the metadata and the exemplars of one tenant. */
 export class TenantStore {
   readonly head: Head;
   readonly metadata = new MetadataStore();
+  readonly exemplars = new ExemplarStore();
   readonly #options: TenantStoreOptions;
   #commit: GroupCommit | null = null;
   #cutting: Promise<unknown> = Promise.resolve();
+  /** Up to here the head was cut, exclusive. */
   #cutUpToMs = Number.NEGATIVE_INFINITY;
+  /** End of the chunks that are marked but not in blocks yet, exclusive; -Infinity when there are none. */
+  #markedEndMs = Number.NEGATIVE_INFINITY;
+  #windowMs: number;
   #lastAppendMs: number;
   #closed = false;
 
   constructor(options: TenantStoreOptions) {
     this.#options = options;
+    this.#windowMs = options.outOfOrderWindowMs;
     this.head = new Head({
       chunkRangeMs: options.blockRangeMs,
       outOfOrderWindowMs: options.outOfOrderWindowMs,
@@ -81,7 +88,13 @@ export class TenantStore {
     return result;
   }
 
+  /** Whether the log can be written. */
+  get isWritable(): boolean {
+    return this.#commit?.available ?? false;
+  }
+
   setOutOfOrderWindow(windowMs: number): void {
+    this.#windowMs = windowMs;
     this.head.kernel.configure(this.#options.blockRangeMs, windowMs);
   }
 
@@ -143,9 +156,9 @@ export class TenantStore {
   async cutDue(idleMs: number): Promise<readonly CutBlock[]> {
     const maxTimeMs = this.head.kernel.maxTimeMs;
     if (maxTimeMs === null || this.head.kernel.seriesCount === 0) return [];
-    const { blockRangeMs, outOfOrderWindowMs, clock } = this.#options;
+    const { blockRangeMs, clock } = this.#options;
     if (clock.monotonicMs() - this.#lastAppendMs >= idleMs) return this.flush();
-    const settled = maxTimeMs - Math.max(blockRangeMs / 2, outOfOrderWindowMs);
+    const settled = maxTimeMs - Math.max(blockRangeMs / 2, this.#windowMs);
     const upToMs = Math.floor(settled / blockRangeMs) * blockRangeMs;
     if (upToMs <= this.#cutUpToMs) return [];
     return this.#exclusively(() => this.#cut(upToMs));
@@ -172,14 +185,26 @@ export class TenantStore {
     // What was logged before this segment and lies before `upToMs` will be in the blocks.
     const segment = await commit.rotate();
     const chunkCount = await this.head.mark(upToMs);
-    this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
-    if (chunkCount === 0) return [];
-    const blocks = await this.#writeBlocks(upToMs);
+    // Marked chunks stay marked when a cut fails; then the next one takes them along. One that was open may reach further.
+    if (chunkCount > 0) {
+      const endMs = Math.max(upToMs, this.head.kernel.markedMaxTimeMs + 1);
+      this.#markedEndMs = Math.max(this.#markedEndMs, endMs);
+    }
+    if (this.#markedEndMs === Number.NEGATIVE_INFINITY) {
+      // Nothing but series whose samples were all refused.
+      await this.head.dropMarked();
+      this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
+      return [];
+    }
+    const blocks = await this.#writeBlocks(Math.max(upToMs, this.#markedEndMs));
     await writeCutMark(this.#options.directory, { segment, timeMs: upToMs });
     await this.#options.onBlocks(blocks);
     // Queries that began before the blocks were visible still need the marked chunks.
     await this.head.drained();
     const removedSeries = await this.head.dropMarked();
+    this.head.kernel.raiseMinTime(upToMs);
+    this.#markedEndMs = Number.NEGATIVE_INFINITY;
+    this.#cutUpToMs = Math.max(this.#cutUpToMs, upToMs);
     await this.#checkpoint(segment - 1, upToMs);
     this.#options.logger.info(
       {
@@ -227,10 +252,13 @@ export class TenantStore {
 
   /** Syncs and closes the log; with `flush` the head goes into blocks first. */
   async close(flush: boolean): Promise<void> {
-    if (flush) await this.flush();
-    await this.#cutting;
-    this.#closed = true;
-    await this.#commit?.close();
+    try {
+      if (flush) await this.flush();
+    } finally {
+      await this.#cutting;
+      this.#closed = true;
+      await this.#commit?.close();
+    }
   }
 }
 

@@ -17,6 +17,7 @@ interface HeadExports {
   allocUsedBytes(): number;
   allocTop(): number;
   appendConfigure(chunkRangeMs: number, windowMs: number): void;
+  raiseMinTime(timeMs: number): void;
   findByLabels(labels: number, length: number): number;
   lookupBatch(hashes1: number, hashes2: number, count: number, refs: number): number;
   seriesCreate(labels: number, length: number, wanted: number): number;
@@ -41,11 +42,14 @@ interface HeadExports {
   sweepPairsSlice(pair: number, budget: number): number;
   sweepNames(): number;
   readonly markedChunks: { readonly value: number };
+  markedMaxTimeMs(): number;
   readonly removedSeries: { readonly value: number };
   recordReserve(byteCount: number): number;
   recordPointer(): number;
+  seriesReserve(length: number): number;
   seriesRecord(ref: number, labels: number, length: number): void;
-  frame(address: number, length: number): void;
+  seriesFrame(): void;
+  frameRecord(length: number): void;
   batchReserve(byteCount: number): number;
   batchPointer(): number;
   batchLength(): number;
@@ -81,6 +85,7 @@ const CODE_COUNT = 9;
 const ROOT_SERIES_LIMIT = 1024;
 const ROOT_SERIES_COUNT = 1048;
 const ROOT_MAX_TIME = 1056;
+const ROOT_MIN_TIME = 1064;
 const ROOT_CODE_COUNTS = 1088;
 const ROOT_CODE_FIRST = 1152;
 
@@ -135,7 +140,7 @@ export class HeadKernel {
     return new VarveError(
       'unavailable',
       'head-memory-full',
-      `the in-memory head is full (${this.#memoryBytesMax} bytes): flush it, raise ingester.head_memory_bytes_max or add ingesters`,
+      `the in-memory head is full (${this.#memoryBytesMax} bytes): flush it, raise head.memory_bytes_max or add ingesters`,
     );
   }
 
@@ -167,6 +172,19 @@ export class HeadKernel {
     const high = this.#words[(ROOT_MAX_TIME >>> 2) + 1]! | 0;
     if (high === -0x80000000) return null;
     return high * 2 ** 32 + low;
+  }
+
+  /** About the time of the oldest sample, ms, for status pages; null when there is none. */
+  get minTimeMs(): number | null {
+    const high = this.#words[(ROOT_MIN_TIME >>> 2) + 1]! | 0;
+    return this.seriesCount === 0 || high > 2 ** 22
+      ? null
+      : high * 2 ** 32 + this.#words[ROOT_MIN_TIME >>> 2]!;
+  }
+
+  /** Notes that all samples before a time have left the head. */
+  raiseMinTime(timeMs: number): void {
+    this.#exports.raiseMinTime(timeMs);
   }
 
   get usedBytes(): number {
@@ -253,11 +271,7 @@ export class HeadKernel {
    */
   create(labels: Uint8Array, wantedRef = 0): number {
     const address = this.#putLabels(labels);
-    if (wantedRef === 0) {
-      const room = 64 + labels.length * 2;
-      if (this.#exports.recordReserve(room) === 0 || this.#exports.batchReserve(room) === 0)
-        throw this.#outOfMemory();
-    }
+    if (wantedRef === 0 && this.#exports.seriesReserve(labels.length) === 0) throw this.#outOfMemory();
     this.#exports.fingerprint(address, labels.length);
     const ref = this.#exports.seriesCreate(address, labels.length, wantedRef) >>> 0;
     if (ref === 0) throw this.#outOfMemory();
@@ -266,10 +280,11 @@ export class HeadKernel {
     return ref;
   }
 
-  #putLabels(labels: Uint8Array): number {
-    if (labels.length > this.#labelCapacity) {
+  /** Copies bytes into scratch memory, with room for `room` bytes in all. */
+  #putLabels(labels: Uint8Array, room = labels.length): number {
+    if (room > this.#labelCapacity) {
       if (this.#labelAddress !== 0) this.#exports.headFree(this.#labelAddress, this.#labelCapacity);
-      this.#labelCapacity = Math.max(labels.length, 4096);
+      this.#labelCapacity = Math.max(room, 4096);
       this.#labelAddress = this.#exports.headAlloc(this.#labelCapacity) >>> 0;
       if (this.#labelAddress === 0) {
         this.#labelCapacity = 0;
@@ -350,10 +365,8 @@ export class HeadKernel {
    * The record (type byte included) is copied.
    */
   replaySeries(record: Uint8Array): number {
-    // The second part of the label buffer takes one series in its canonical encoding.
-    const room = new Uint8Array(record.length * 3 + 128);
-    room.set(record);
-    const address = this.#putLabels(room);
+    // The second part of the scratch memory takes one series in its canonical encoding, at most three times as long.
+    const address = this.#putLabels(record, record.length * 4 + 128);
     const taken = this.#exports.replaySeries(address, record.length, address + record.length + 16);
     this.#refresh();
     if (taken === -2) throw this.#outOfMemory();
@@ -382,6 +395,11 @@ export class HeadKernel {
     return this.#exports.markedChunks.value >>> 0;
   }
 
+  /** Time of the newest sample in the chunks that were marked since `truncateBegin`, -Infinity when there are none. */
+  get markedMaxTimeMs(): number {
+    return this.markedChunks === 0 ? Number.NEGATIVE_INFINITY : this.#exports.markedMaxTimeMs();
+  }
+
   truncateSlice(ref: number, budget: number): number {
     return this.#exports.truncateSlice(ref, budget) >>> 0;
   }
@@ -408,10 +426,9 @@ export class HeadKernel {
    * @param endSegment fill the last page, so that what follows begins a new segment
    */
   takeBatch(endSegment: boolean): Uint8Array {
-    if (endSegment) {
-      if (this.#exports.batchReserve(32768) === 0) throw this.#outOfMemory();
-      this.#exports.batchPadPage();
-    }
+    // Every reservation leaves room for definitions and padding: handing a batch over cannot fail.
+    this.#exports.seriesFrame();
+    if (endSegment) this.#exports.batchPadPage();
     const address = this.#exports.batchPointer() >>> 0;
     const length = this.#exports.batchLength();
     this.#exports.batchSwap();
@@ -441,7 +458,7 @@ export class HeadKernel {
       }
       this.#refresh();
       this.#bytes.set(record, this.#exports.recordPointer() >>> 0);
-      this.#exports.frame(this.#exports.recordPointer(), record.length);
+      this.#exports.frameRecord(record.length);
     }
   }
 }

@@ -219,3 +219,28 @@ describe('memory', () => {
     expect(kernel.reserve(3)).toBe(a);
   });
 });
+
+test.each(['sum_over_time', 'avg_over_time'] as const)(
+  '%s gives each step what it gives that step alone',
+  (fn) => {
+    const wide = fc.oneof(
+      { weight: 20, arbitrary: fc.double({ noNaN: true, noDefaultInfinity: true }) },
+      { weight: 1, arbitrary: fc.constantFrom(NaN, Infinity, -Infinity, -0, 1.7e308, -1.7e308) },
+    );
+    const raster = fc.array(fc.option(fc.oneof(value, wide), { freq: 30 }), {
+      minLength: 30,
+      maxLength: 120,
+    });
+    fc.assert(
+      fc.property(raster, fc.integer({ min: 500, max: 40_000 }), (samples, range) => {
+        const steps = { start: 5000, step: 1000, count: 61 };
+        const together = evaluate(fn, samples, steps, range);
+        const alone = together.map(
+          (_, k) => evaluate(fn, samples, { ...steps, start: steps.start + k * 1000, count: 1 }, range)[0],
+        );
+        expect(together).toEqual(alone);
+      }),
+      { seed: 11, numRuns: 100 },
+    );
+  },
+);

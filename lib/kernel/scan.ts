@@ -111,6 +111,7 @@ export class ScanKernel {
   #bytes: Uint8Array;
   #words: Uint32Array;
   #decodedAddress = 0;
+  #decodedLength = 0;
   #scratchAddress = 0;
   readonly columns: ScanColumns = {
     hashes1: 0,
@@ -139,6 +140,11 @@ export class ScanKernel {
     const exports = instantiate<ScanExports>(this.#memory);
     exports.fingerprintSeed(0, 0, SECRET.readUInt32LE(0), SECRET.readUInt32LE(4));
     return exports;
+  }
+
+  /** The loaded request, decompressed; a view that dies with the next `load`. */
+  get request(): Uint8Array {
+    return this.#bytes.subarray(this.#decodedAddress, this.#decodedAddress + this.#decodedLength);
   }
 
   /** The kernel's memory; views die with the next `load`. */
@@ -177,7 +183,7 @@ export class ScanKernel {
       throw new VarveError(
         'client',
         'body-too-large',
-        `the decompressed request would be ${declared} bytes, over the limit of ${bytesMax} (push.body_bytes_max)`,
+        `the decompressed request would be ${declared} bytes, over the limit of ${bytesMax} (push.max_decoded_bytes)`,
         { details: { declaredBytes: declared, limitBytes: bytesMax } },
       );
     }
@@ -218,6 +224,7 @@ export class ScanKernel {
       );
     }
     this.#decodedAddress = decoded;
+    this.#decodedLength = length;
     this.#scratchAddress = scratch;
     this.#exports.scanColumns(
       hashes1,

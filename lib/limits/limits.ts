@@ -14,8 +14,8 @@ export const limitsSchema = group('Limits per tenant', {
   requestRate: quantity(0, 'Push requests per second a tenant may send; 0 for no limit.'),
   requestBurstSize: integer(0, 'Push requests at once above the rate; 0 for ten seconds of it.'),
   maxGlobalSeriesPerUser: integer(0, 'Active series of a tenant; 0 for no limit.'),
-  maxGlobalSeriesPerMetric: integer(0, 'Active series of one metric name; 0 for no limit.'),
   maxGlobalMetadataPerUser: integer(20_000, 'Metrics whose type and help text are kept; 0 for no limit.'),
+  maxGlobalExemplarsPerUser: integer(100_000, 'Exemplars of a tenant that are kept, the newest; 0 for none.'),
   maxMetadataLength: integer(1024, 'Longest help text or unit in bytes; longer ones are cut.'),
   maxLabelNamesPerSeries: integer(60, 'Labels of one series, the metric name included.'),
   maxLabelNameLength: integer(1024, 'Longest label name in bytes.'),
@@ -24,7 +24,7 @@ export const limitsSchema = group('Limits per tenant', {
   creationGracePeriodMs: duration('10m', 'How far a sample may lie in the future.'),
   outOfOrderTimeWindowMs: duration(
     '30m',
-    'How far behind the newest sample of its series a sample may arrive.',
+    'How far behind the newest sample of the tenant a late sample may lie.',
     {
       flag: 'out-of-order-window',
     },
@@ -35,6 +35,10 @@ export const limitsSchema = group('Limits per tenant', {
   maxQueryExpressionSizeBytes: byteSize('64KiB', 'Longest query text.'),
   maxSeriesQueryLimit: integer(0, 'Label sets the series API returns at most; 0 for no limit.'),
   maxLabelNamesLimit: integer(0, 'Label names the API returns at most; 0 for no limit.'),
+  activeSeriesResultsMaxSizeBytes: byteSize(
+    '64MiB',
+    'Longest answer of the active series API; 0 for no limit.',
+  ),
   maxLabelValuesLimit: integer(0, 'Label values the API returns at most; 0 for no limit.'),
 });
 

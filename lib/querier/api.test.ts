@@ -20,7 +20,7 @@ const provider: SourceProvider = {
   snapshot(tenant, minTimeMs, maxTimeMs) {
     held++;
     lastSnapshot = [tenant, minTimeMs, maxTimeMs];
-    return { sources: [], release: () => held-- };
+    return { sources: [], attachments: [], release: () => held-- };
   },
   metadata: async () =>
     new Map([
@@ -33,6 +33,14 @@ const provider: SourceProvider = {
         ],
       ],
     ]),
+  async exemplars(tenant, [matchers = []], minTimeMs, maxTimeMs) {
+    if (tenant !== 'team-a' || matchers.every((matcher) => !matcher.matches('a'))) return [];
+    const exemplars = [
+      { labels: [{ name: 'trace_id', value: 'x' }], value: 1e-7, timestampMs: minTimeMs + 500 },
+      { labels: [], value: Number.NaN, timestampMs: maxTimeMs },
+    ];
+    return [{ labels: [{ name: 'job', value: 'a<b' }], exemplars }];
+  },
   headStats: async () => ({
     ...EMPTY_HEAD_STATS,
     seriesCount: 2,
@@ -48,6 +56,7 @@ const server = new HttpServer(
     bodyTimeoutMs: 5000,
     idleTimeoutMs: 5000,
     shutdownTimeoutMs: 1000,
+    corsOrigin: '',
   },
   metrics,
   silentLogger,
@@ -74,6 +83,7 @@ beforeAll(async () => {
       timeoutMs: 120_000,
       lookbackDeltaMs: 300_000,
       formBodyBytesMax: 100_000,
+      slowLogThresholdMs: 1000,
       configYaml: () => 'a: <1>\n',
       features: { promql: {} },
       buildInfo: {
@@ -145,7 +155,13 @@ describe('answers', () => {
     ['/series?match[]={a="1"}&start=1&end=2', ok('[{"n":"a=1 1000..2000"}]')],
     ['/format_query?query=a', ok('"formatted a"')],
     ['/parse_query?query=a', ok('{"type":"stub","query":"a"}')],
-    ['/query_exemplars?query=test&start=1700000000000&end=1700000100000', ok('[]')],
+    ['/query_exemplars?query={job="none"}&start=1700000000000&end=1700000100000', ok('[]')],
+    [
+      '/query_exemplars?query={job="a"}&start=0&end=3',
+      ok(
+        '[{"seriesLabels":{"job":"a<b"},"exemplars":[{"labels":{"trace_id":"x"},"value":"1e-07","timestamp":0.500},{"labels":{},"value":"NaN","timestamp":3}]}]',
+      ),
+    ],
     [
       '/metadata',
       ok(
@@ -177,6 +193,21 @@ describe('answers', () => {
     for (const prefix of API_PREFIXES) {
       expect(await get(prefix + path)).toEqual({ status: 200, type: 'application/json', body });
     }
+  });
+
+  test.each([
+    ['label_names', '{"label_values_count_total":0,"label_names_count":0,"cardinality":[]}'],
+    [
+      'label_values?label_names[]=job&label_names[]=job',
+      '{"series_count_total":0,"labels":[{"label_name":"job","label_values_count":0,"series_count":0,"cardinality":[]}]}',
+    ],
+    ['active_series?selector={a="1"}', '{"data":[]}'],
+  ])('cardinality/%s has no envelope', async (path, body) => {
+    expect(await get(`/prometheus/api/v1/cardinality/${path}`)).toMatchObject({ status: 200, body });
+  });
+
+  test('a query without selectors has no exemplars and no content', async () => {
+    expect(await get('/api/v1/query_exemplars?query=1')).toEqual({ status: 204, type: null, body: '' });
   });
 
   test('statistics are added when asked for', async () => {
@@ -324,6 +355,17 @@ describe('errors', () => {
     ],
     ['/metadata?limit=x', 400, 'bad_data', 'limit must be a number'],
     ['/status/tsdb?limit=0', 400, 'bad_data', 'limit must be a positive number'],
+    ['/cardinality/label_names?limit=501', 400, 'bad_data', "'limit' param must be between 0 and 500"],
+    [
+      '/cardinality/label_names?count_method=x',
+      400,
+      'bad_data',
+      `invalid 'count_method' param "x". valid options are: [inmemory,active]`,
+    ],
+    ['/cardinality/label_values', 400, 'bad_data', "'label_names[]' param is required"],
+    ['/cardinality/label_values?label_names[]=', 400, 'bad_data', `invalid 'label_names' param ""`],
+    ['/cardinality/active_series', 400, 'bad_data', "'selector' param is required"],
+    ['/cardinality/active_series?selector=x', 400, 'bad_data', `invalid parameter "selector": ${parse('x')}`],
     ['/rules?type=x', 400, 'bad_data', 'invalid parameter "type": not supported value "x"'],
   ])('%s', async (path, status, type, message) => {
     const answer = await get(`/prometheus/api/v1${path}`);
@@ -399,9 +441,56 @@ describe('errors', () => {
     });
     controller.abort();
     await Promise.all(waiting);
-    // The threads are free again once the aborts have arrived.
-    while ((await get('/api/v1/query?query=1%2B1')).status !== 200);
+    // The threads are free again once the aborts have arrived; what was held is released then, not before.
+    do {
+      answer = await get('/api/v1/query?query=1%2B1');
+    } while (answer.status !== 200 || held > 0);
     expect(held).toBe(0);
+  });
+});
+
+describe('the cost of queries', () => {
+  test('is told in a header when asked for', async () => {
+    const timing = async (query: string, headers: Record<string, string>) =>
+      (
+        await fetch(`${base}/api/v1/query?query=${query}`, { headers: { ...HEADERS, ...headers } })
+      ).headers.get('server-timing');
+    const asking = { 'X-Mimir-Response-Query-Stats': 'true' };
+    expect(await timing('text', asking)).toMatch(
+      /^querier_wall_time;dur=1000, response_time;dur=[\d.]+, queue_time;dur=[\d.]+, samples_processed;val=7$/,
+    );
+    expect(await timing('text', {})).toBeNull();
+    expect(await timing('mismatch', asking)).toBeNull();
+  });
+
+  test('running queries are listed with the dashboard that asks', async () => {
+    const controller = new AbortController();
+    const headers = { ...HEADERS, 'X-Dashboard-Uid': 'dash', 'X-Panel-Id': '3', 'X-Grafana-User': 'ann' };
+    const query = `${base}/api/v1/query_range?query=spin&start=1&end=3&step=1`;
+    const running = fetch(query, { headers, signal: controller.signal }).catch(() => null);
+    let body = '';
+    do {
+      ({ body } = await get('/api/v1/status/active_queries'));
+    } while (!body.includes('spin'));
+    const { data } = JSON.parse(body) as { data: object[] };
+    expect(data).toMatchObject([
+      {
+        ...{ query: 'spin', start: 1000, end: 3000, step: 1000, tenant: 'team-a' },
+        ...{ dashboardUid: 'dash', panelId: '3', grafanaUser: 'ann' },
+      },
+    ]);
+    controller.abort();
+    await running;
+    do {
+      ({ body } = await get('/prometheus/api/v1/status/active_queries'));
+    } while (body !== '{"status":"ok","data":[]}');
+  });
+
+  test('top queries take their parameters', async () => {
+    const answer = await get('/api/v1/status/top_queries?topN=3&maxLifetime=1h');
+    expect(JSON.parse(answer.body)).toMatchObject({ topN: '3', maxLifetime: '1h', topByCount: [] });
+    expect((await get('/api/v1/status/top_queries?topN=x')).status).toBe(400);
+    expect((await get('/api/v1/status/top_queries?maxLifetime=x')).status).toBe(400);
   });
 });
 

@@ -1,14 +1,17 @@
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../clock/index.js';
 import { VarveError } from '../errors/index.js';
-import { type Exchange, type HttpServer, JSON_TYPE, type Method, readBody } from '../http/index.js';
+import { type Exchange, type HttpServer, JSON_TYPE, type Method, readBody, statusOf } from '../http/index.js';
 import type { Limits, LimitsProvider } from '../limits/index.js';
+import { createMatcher } from '../matcher/index.js';
 import { formatDuration } from '../settings/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
+import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
 import { encodeSuccess } from './encode.js';
+import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
 import {
@@ -22,18 +25,27 @@ import {
   TIME_MS_MIN,
   unescapeLabelName,
 } from './params.js';
+import { originOf, QueryLog } from './query-log.js';
 import { queryWindow } from './query-window.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
   type BuildInfo,
   buildInfoData,
   metadataData,
+  parseTopQueries,
   parseTsdbLimit,
   runtimeInfoData,
   tsdbData,
   WAL_REPLAY_DATA,
 } from './status-api.js';
-import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
+import type {
+  CardinalityTask,
+  LookupTask,
+  QueryFigures,
+  QueryTask,
+  SelectorText,
+  TaskAnswer,
+} from './task.js';
 
 /** Where the API stands: as in Mimir and Cortex, as in old Cortex, and as in Prometheus itself. */
 export const API_PREFIXES = ['/prometheus/api/v1', '/api/prom/api/v1', '/api/v1'] as const;
@@ -43,6 +55,8 @@ export interface QueryApiOptions {
   readonly timeoutMs: number;
   readonly lookbackDeltaMs: number;
   readonly formBodyBytesMax: number;
+  /** Queries that take longer are logged; 0 for none. */
+  readonly slowLogThresholdMs: number;
   readonly buildInfo: BuildInfo;
   /** The effective configuration as YAML, secrets masked. */
   readonly configYaml: () => string;
@@ -58,6 +72,9 @@ export interface QueryApiParts {
   readonly logger: Logger;
 }
 
+/** A series without samples for this long is not active any more, as in Mimir. */
+const ACTIVE_MS = 20 * 60_000;
+
 /** One request with what every handler needs. */
 interface Call {
   readonly exchange: Exchange;
@@ -72,11 +89,13 @@ export class QueryApi {
   readonly #options: QueryApiOptions;
   readonly #parts: QueryApiParts;
   readonly #startedMs: number;
+  readonly #log: QueryLog;
 
   constructor(options: QueryApiOptions, parts: QueryApiParts) {
     this.#options = options;
     this.#parts = parts;
     this.#startedMs = parts.clock.nowMs();
+    this.#log = new QueryLog(parts.clock, parts.logger, options.slowLogThresholdMs);
   }
 
   /** Adds every route under every prefix. */
@@ -99,11 +118,16 @@ export class QueryApi {
       [both, '/format_query', (call) => this.#textTask(call, 'format')],
       [both, '/parse_query', (call) => this.#textTask(call, 'parse')],
       [both, '/query_exemplars', (call) => this.#exemplars(call)],
+      [both, '/cardinality/label_names', (call) => this.#cardinality(call, 'labelNames')],
+      [both, '/cardinality/label_values', (call) => this.#cardinality(call, 'labelValues')],
+      [both, '/cardinality/active_series', (call) => this.#cardinality(call, 'activeSeries')],
       [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
       [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
       [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo())],
       [get, '/status/tsdb', this.#small(({ tenant, params }) => this.#tsdb(tenant, params))],
       [get, '/status/walreplay', fixed(() => WAL_REPLAY_DATA)],
+      [get, '/status/active_queries', (call) => this.#activeQueries(call)],
+      [get, '/status/top_queries', (call) => this.#topQueries(call)],
       [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
       [get, '/rules', rules],
       [get, '/alerts', fixed(() => '{"alerts":[]}')],
@@ -195,7 +219,26 @@ export class QueryApi {
     const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
     const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
     const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
-    await this.#runTask(call, task, timeoutMs, snapshot);
+    const { exchange, tenant } = call;
+    const { query, startMs, endMs, stepMs } = request;
+    const begunMs = this.#parts.clock.monotonicMs();
+    const origin = originOf(exchange.request);
+    const ended = this.#log.begin({ tenant, query, startMs, endMs, stepMs, origin });
+    let answer: TaskAnswer;
+    try {
+      answer = await this.#runTask(call, task, timeoutMs, snapshot);
+    } catch (error) {
+      ended({ status: statusOf(error), samples: 0 });
+      throw error;
+    }
+    const { status, body, figures } = answer;
+    ended({ status, samples: figures?.samples ?? 0 });
+    const wantsTiming = exchange.request.headers['x-mimir-response-query-stats'] === 'true';
+    const headers =
+      wantsTiming && figures !== null
+        ? { 'Server-Timing': serverTiming(figures, this.#parts.clock.monotonicMs() - begunMs) }
+        : {};
+    await exchange.sendCompressed(status, JSON_TYPE, body, headers);
   }
 
   async #series(call: Call): Promise<void> {
@@ -226,12 +269,28 @@ export class QueryApi {
     const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const { sources } = snapshot;
     const task = toTask({ selectors: params.getAll('match[]'), minTimeMs, maxTimeMs, limit, sources });
-    await this.#runTask(call, task, this.#options.timeoutMs, snapshot);
+    await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
+  }
+
+  async #cardinality(call: Call, what: CardinalityTask['what']): Promise<void> {
+    const { params, tenant } = call;
+    const { selector, onlyActive, limit } = parseCardinality(params);
+    const labelNames = what === 'labelValues' ? parseCardinalityLabels(params) : [];
+    if (what === 'activeSeries' && selector === '') throw badData("'selector' param is required");
+    const isActiveOnly = onlyActive || what === 'activeSeries';
+    const minTimeMs = isActiveOnly ? this.#parts.clock.nowMs() - ACTIVE_MS : TIME_MS_MIN;
+    const bytesMax = this.#parts.limits.of(tenant).activeSeriesResultsMaxSizeBytes;
+    // A time that no block reaches: only heads are asked.
+    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MAX, TIME_MS_MAX);
+    const { sources } = snapshot;
+    const scope = { selector, labelNames, minTimeMs, limit, bytesMax, sources };
+    const task: QueryTask = { kind: 'cardinality', what, ...scope };
+    await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
   }
 
   async #textTask(call: Call, kind: 'format' | 'parse'): Promise<void> {
     const query = this.#checkedQuery(call.params, this.#parts.limits.of(call.tenant));
-    await this.#runTask(call, { kind, query }, this.#options.timeoutMs, null);
+    await this.#answerTask(call, { kind, query }, this.#options.timeoutMs, null);
   }
 
   async #exemplars(call: Call): Promise<void> {
@@ -240,26 +299,58 @@ export class QueryApi {
     const endMs = optionalTime(params, 'end', TIME_MS_MAX);
     if (endMs < startMs) throw badData('end timestamp must not be before start timestamp');
     const query = this.#checkedQuery(params, this.#parts.limits.of(call.tenant));
-    await this.#runTask(call, { kind: 'exemplars', query }, this.#options.timeoutMs, null);
+    const answer = await this.#runTask(call, { kind: 'selectors', query }, this.#options.timeoutMs, null);
+    if (answer.status !== 200) {
+      call.exchange.send(answer.status, JSON_TYPE, answer.body);
+      return;
+    }
+    const selectors = JSON.parse(Buffer.from(answer.body).toString()) as SelectorText[][];
+    if (selectors.length === 0) {
+      call.exchange.sendEmpty(204);
+      return;
+    }
+    const matcherSets = selectors.map((set) =>
+      set.map(([type, name, value]) => createMatcher(type, name, value)),
+    );
+    const found = await this.#parts.provider.exemplars(call.tenant, matcherSets, startMs, endMs);
+    await call.exchange.sendCompressed(200, JSON_TYPE, await encodeExemplars(found));
   }
 
-  /** Runs a task in a thread and sends its bytes; a client that leaves cancels it. */
+  /** Runs a task in a thread and sends its bytes. */
+  async #answerTask(
+    call: Call,
+    task: QueryTask,
+    timeoutMs: number,
+    snapshot: SourceSnapshot | null,
+  ): Promise<void> {
+    const { status, body } = await this.#runTask(call, task, timeoutMs, snapshot);
+    await call.exchange.sendCompressed(status, JSON_TYPE, body);
+  }
+
+  /** Runs a task in a thread; a client that leaves cancels it. */
   async #runTask(
     { exchange, tenant }: Call,
     task: QueryTask,
     timeoutMs: number,
     snapshot: SourceSnapshot | null,
-  ): Promise<void> {
+  ): Promise<TaskAnswer> {
     const controller = new AbortController();
     exchange.onDisconnect(() => controller.abort());
-    let answer: TaskAnswer;
-    try {
-      const options = { timeoutMs, signal: controller.signal };
-      answer = (await this.#parts.pool.run(tenant, task, options)) as TaskAnswer;
-    } finally {
-      snapshot?.release();
-    }
-    await exchange.sendCompressed(answer.status, JSON_TYPE, answer.body);
+    return (await this.#parts.pool.run(tenant, task, {
+      timeoutMs,
+      signal: controller.signal,
+      attachments: snapshot?.attachments ?? [],
+      onReleased: () => snapshot?.release(),
+    })) as TaskAnswer;
+  }
+
+  async #activeQueries({ exchange, tenant }: Call): Promise<void> {
+    await exchange.sendCompressed(200, JSON_TYPE, this.#log.activeJson(tenant));
+  }
+
+  async #topQueries({ exchange, tenant, params }: Call): Promise<void> {
+    const { topN, maxLifetimeMs } = parseTopQueries(params);
+    await exchange.sendCompressed(200, JSON_TYPE, this.#log.topJson(tenant, topN, maxLifetimeMs));
   }
 
   /** A client may ask for less time than configured, not for more. */
@@ -292,6 +383,16 @@ export class QueryApi {
   #runtimeInfo(): string {
     return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '');
   }
+}
+
+/** What a query cost, as Mimir says it in this header; times in ms. */
+function serverTiming({ samples, queuedSeconds, evalSeconds }: QueryFigures, responseMs: number): string {
+  return [
+    `querier_wall_time;dur=${evalSeconds * 1000}`,
+    `response_time;dur=${responseMs}`,
+    `queue_time;dur=${queuedSeconds * 1000}`,
+    `samples_processed;val=${samples}`,
+  ].join(', ');
 }
 
 const FORM_TYPE = /^application\/x-www-form-urlencoded\s*(;|$)/i;

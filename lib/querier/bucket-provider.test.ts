@@ -52,3 +52,13 @@ test('BucketProvider starts without a folder', async () => {
   expect(provider.snapshot('a', 0, 1).sources).toEqual([]);
   await provider.stop();
 });
+
+test('a block that was there before a look stays known when looks overlap', async () => {
+  addBlock('a', ULIDS[0], '{"minTime":0,"maxTime":1000}');
+  const provider = new BucketProvider(folder, 1000, silentLogger);
+  const earlier = Array.from({ length: 5 }, () => provider.refresh());
+  addBlock('a', ULIDS[1], '{"minTime":1000,"maxTime":2000}');
+  const later = provider.refresh();
+  await Promise.all([...earlier, later]);
+  expect(provider.snapshot('a', 0, 5000).sources.length).toBe(2);
+});

@@ -16,6 +16,7 @@ export class BucketProvider implements SourceProvider, Service {
   readonly #logger: Logger;
   #blocks: ReadonlyMap<string, readonly BlockDescriptor[]> = new Map();
   #timer: NodeJS.Timeout | null = null;
+  #looking: Promise<void> = Promise.resolve();
 
   constructor(folder: string, refreshMs: number, logger: Logger) {
     this.#folder = folder;
@@ -38,8 +39,21 @@ export class BucketProvider implements SourceProvider, Service {
     this.#timer = null;
   }
 
-  /** Looks for blocks now. A block whose meta.json can't be read is left out and logged. */
-  async refresh(): Promise<void> {
+  /**
+   * Looks for blocks now; whatever stood in the folder before the call is known when it resolves. A block whose
+   * meta.json can't be read is left out and logged. Looks follow one another: an earlier one that is still reading must
+   * not overwrite what a later one has found.
+   */
+  refresh(): Promise<void> {
+    const next = this.#looking.then(() => this.#look());
+    this.#looking = next.catch(() => {});
+    return next;
+  }
+
+  async #look(): Promise<void> {
+    // Blocks never change once they are there.
+    const known = new Map<string, BlockDescriptor>();
+    for (const blocks of this.#blocks.values()) for (const block of blocks) known.set(block.directory, block);
     const found = new Map<string, readonly BlockDescriptor[]>();
     for (const tenant of await listFolder(this.#folder)) {
       if (!isValidTenant(tenant)) continue;
@@ -47,7 +61,8 @@ export class BucketProvider implements SourceProvider, Service {
       const blocks: BlockDescriptor[] = [];
       for (const ulid of await listFolder(directory)) {
         if (!ULID.test(ulid)) continue;
-        const block = await this.#describe(join(directory, ulid), ulid);
+        const path = join(directory, ulid);
+        const block = known.get(path) ?? (await this.#describe(path, ulid));
         if (block !== null) blocks.push(block);
       }
       blocks.sort((a, b) => a.minTimeMs - b.minTimeMs);
@@ -81,11 +96,16 @@ export class BucketProvider implements SourceProvider, Service {
   snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): SourceSnapshot {
     const blocks = this.#blocks.get(tenant) ?? [];
     const sources = blocks.filter((block) => block.minTimeMs <= maxTimeMs && block.maxTimeMs > minTimeMs);
-    return { sources, release: () => {} };
+    return { sources, attachments: [], release: () => {} };
   }
 
   async metadata(): Promise<ReadonlyMap<string, readonly MetricMetadata[]>> {
     return new Map();
+  }
+
+  /** Blocks have no exemplars. */
+  async exemplars(): Promise<[]> {
+    return [];
   }
 
   async headStats(): Promise<HeadStats> {

@@ -1,5 +1,6 @@
+import { FORMAT_POINTS_MAX, formatKernel } from '../kernel/index.js';
 import type { LabelSet } from '../labels/index.js';
-import type { QueryResult, QueryStats, RawSeries, ResultSeries } from '../promql/exec/index.js';
+import type { QueryResult, QueryStats, QueryValue, RawSeries, ResultSeries } from '../promql/exec/index.js';
 import {
   ByteWriter,
   FLOAT_BYTES_MAX,
@@ -14,10 +15,13 @@ import {
 
 /** Prometheus shows this many warnings, and as many infos, and counts the rest. */
 const ANNOTATIONS_MAX = 10;
-const QUOTE = 34;
-const COMMA = 44;
+/** Vectors shorter than this are not worth making a thread's kernel for, which takes a few milliseconds. */
+const KERNEL_FLOATS_MIN = 16;
 const OPEN = 91;
 const CLOSE = 93;
+const CLOSE_BRACE = 125;
+
+type MatrixValue = Extract<QueryValue, { readonly type: 'matrix' }>;
 
 export interface EncodeOptions {
   readonly withStats: boolean;
@@ -42,17 +46,17 @@ export function encodeQueryResult(result: QueryResult, options: EncodeOptions): 
       writeVector(out, value.timestampMs, value.series);
       break;
     case 'matrix':
-      writeMatrix(out, value.series, stepPrefixes(value.startMs, value.stepMs, value.stepCount));
+      writeMatrix(out, value);
       break;
     case 'rawMatrix':
       writeRawMatrix(out, value.series);
       break;
   }
   if (options.withStats) out.text(`,"stats":${encodeStats(result.stats, options.execQueueTime)}`);
-  out.byte(125);
+  out.byte(CLOSE_BRACE);
   writeAnnotations(out, 'warnings', 'warning', result.warnings);
   writeAnnotations(out, 'infos', 'info', result.infos);
-  out.byte(125);
+  out.byte(CLOSE_BRACE);
   return out.finish();
 }
 
@@ -62,9 +66,9 @@ function estimateBytes({ value }: QueryResult): number {
     case 'vector':
       return 256 + value.series.length * 192;
     case 'matrix':
-      return 256 + value.series.length * (192 + value.stepCount * 24);
+      return 1024 + value.stepCount * 40;
     case 'rawMatrix':
-      return value.series.reduce((sum, { values }) => sum + 192 + values.length * 32, 256);
+      return value.series.reduce((sum, { values }) => sum + 192 + values.length * 40, 256);
     default:
       return 512;
   }
@@ -74,118 +78,67 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   const stamp = new Uint8Array(TIMESTAMP_BYTES_MAX);
   const stampLength = writeTimestamp(stamp, 0, timestampMs);
   const stampText = Buffer.from(stamp.subarray(0, stampLength)).toString('latin1');
+  const kernel = series.length < KERNEL_FLOATS_MIN ? null : formatKernel();
   out.byte(OPEN);
   let separator = '';
   for (const { labels, values, present } of series) {
     if (present[0] === 0) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"value":[${stampText},"`);
     out.reserve(FLOAT_BYTES_MAX);
-    out.length = writeFloat(out.bytes, out.length, values[0]!);
+    const { bytes, length } = out;
+    const value = values[0]!;
+    out.length = kernel === null ? writeFloat(bytes, length, value) : kernel.float(bytes, length, value);
     out.text('"]}');
     separator = ',';
   }
   out.byte(CLOSE);
 }
 
-/** `[<timestamp>,"` of every step, one after the other, written once and copied for each series. */
-interface StepPrefixes {
-  readonly bytes: Uint8Array;
-  readonly ends: Uint32Array;
-}
-
-function stepPrefixes(startMs: number, stepMs: number, stepCount: number): StepPrefixes {
-  const bytes = new Uint8Array(stepCount * (TIMESTAMP_BYTES_MAX + 3));
-  const ends = new Uint32Array(stepCount);
-  let at = 0;
-  for (let k = 0; k < stepCount; k++) {
-    bytes[at++] = OPEN;
-    at = writeTimestamp(bytes, at, startMs + k * stepMs);
-    bytes[at++] = COMMA;
-    bytes[at++] = QUOTE;
-    ends[k] = at;
-  }
-  return { bytes, ends };
-}
-
-function writeMatrix(out: ByteWriter, series: readonly ResultSeries[], prefixes: StepPrefixes): void {
+function writeMatrix(out: ByteWriter, { startMs, stepMs, stepCount, series }: MatrixValue): void {
+  const kernel = formatKernel();
   out.byte(OPEN);
   let separator = '';
-  for (const { labels, values, present } of series) {
+  for (let i = 0; i < series.length; i++) {
+    const { labels, values, present } = series[i]!;
     if (!present.includes(1)) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
-    out.reserve(values.length * (TIMESTAMP_BYTES_MAX + FLOAT_BYTES_MAX + 6));
-    // The last point left a comma behind, which becomes the closing bracket.
-    const end = writePoints(out.bytes, out.length, values, present, prefixes.bytes, prefixes.ends);
-    out.bytes[end - 1] = CLOSE;
-    out.length = end;
-    out.byte(125);
+    for (let from = 0; from < stepCount; from += FORMAT_POINTS_MAX) {
+      const to = Math.min(from + FORMAT_POINTS_MAX, stepCount);
+      kernel.setSteps(startMs + from * stepMs, stepMs, to - from);
+      const isWhole = to - from === values.length;
+      const rowValues = isWhole ? values : values.subarray(from, to);
+      const rowPresent = isWhole ? present : present.subarray(from, to);
+      out.append(kernel.row(rowValues, rowPresent, out.length), (i + 1) / series.length);
+    }
+    closeRow(out);
     separator = ',';
   }
   out.byte(CLOSE);
-}
-
-/** Writes `[t,"v"],` for each present step. Room for all of them was reserved. */
-function writePoints(
-  bytes: Uint8Array,
-  at: number,
-  values: Float64Array,
-  present: Uint8Array,
-  prefixBytes: Uint8Array,
-  prefixEnds: Uint32Array,
-): number {
-  let prefixStart = 0;
-  let lastStart = 0;
-  let lastEnd = 0;
-  let last = Number.NaN;
-  for (let k = 0; k < values.length; k++) {
-    const prefixEnd = prefixEnds[k]!;
-    if (present[k] === 1) {
-      for (let i = prefixStart; i < prefixEnd; i++) bytes[at++] = prefixBytes[i]!;
-      const value = values[k]!;
-      const start = at;
-      // Flat stretches are common, and copying a text is cheaper than making it. Zero is left out for its sign.
-      if (value === last && value !== 0) {
-        for (let i = lastStart; i < lastEnd; i++) bytes[at++] = bytes[i]!;
-      } else {
-        at = writeFloat(bytes, at, value);
-        last = value;
-      }
-      lastStart = start;
-      lastEnd = at;
-      bytes[at++] = QUOTE;
-      bytes[at++] = CLOSE;
-      bytes[at++] = COMMA;
-    }
-    prefixStart = prefixEnd;
-  }
-  return at;
 }
 
 function writeRawMatrix(out: ByteWriter, series: readonly RawSeries[]): void {
+  const kernel = formatKernel();
   out.byte(OPEN);
   let separator = '';
-  for (const { labels, timestampsMs, values } of series) {
+  for (let i = 0; i < series.length; i++) {
+    const { labels, timestampsMs, values } = series[i]!;
     if (values.length === 0) continue;
     out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
-    out.reserve(values.length * (TIMESTAMP_BYTES_MAX + FLOAT_BYTES_MAX + 6));
-    const { bytes } = out;
-    let at = out.length;
-    for (let k = 0; k < values.length; k++) {
-      bytes[at++] = OPEN;
-      at = writeTimestamp(bytes, at, timestampsMs[k]!);
-      bytes[at++] = COMMA;
-      bytes[at++] = QUOTE;
-      at = writeFloat(bytes, at, values[k]!);
-      bytes[at++] = QUOTE;
-      bytes[at++] = CLOSE;
-      bytes[at++] = COMMA;
+    for (let from = 0; from < values.length; from += FORMAT_POINTS_MAX) {
+      const to = from + FORMAT_POINTS_MAX;
+      const row = kernel.timedRow(timestampsMs.subarray(from, to), values.subarray(from, to), out.length);
+      out.append(row, (i + 1) / series.length);
     }
-    bytes[at - 1] = CLOSE;
-    out.length = at;
-    out.byte(125);
+    closeRow(out);
     separator = ',';
   }
   out.byte(CLOSE);
+}
+
+/** The last point left a comma behind, which becomes the closing bracket. */
+function closeRow(out: ByteWriter): void {
+  out.bytes[out.length - 1] = CLOSE;
+  out.byte(CLOSE_BRACE);
 }
 
 /** A label set as a JSON object. */
@@ -226,7 +179,7 @@ export function encodeSuccess(dataJson: string, warnings: readonly string[] = []
   out.text('{"status":"success","data":');
   out.text(dataJson);
   writeAnnotations(out, 'warnings', 'warning', warnings);
-  out.byte(125);
+  out.byte(CLOSE_BRACE);
   return out.finish();
 }
 

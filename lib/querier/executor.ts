@@ -1,20 +1,22 @@
 import { VarveError } from '../errors/index.js';
 import type { Matcher } from '../matcher/index.js';
 import type { QueryEngine } from '../promql/exec/index.js';
-import type { LabelQuery, Queryable } from '../storage/index.js';
+import { ArrayArena, type LabelQuery, type Queryable, type SelectHints } from '../storage/index.js';
 import { badData, badParameter, encodeError } from './api-error.js';
+import { activeSeries, labelNamesCardinality, labelValuesCardinality } from './cardinality.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
 import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
+import { TIME_MS_MAX } from './params.js';
 import type { SourceDescriptor } from './sources.js';
-import type { LookupTask, QueryTask, TaskAnswer } from './task.js';
+import type { CardinalityTask, LookupTask, QueryTask, SelectorText, TaskAnswer } from './task.js';
 
 /** The parts of the query language that aren't evaluation. All throw VarveError client `promql-parse`. */
 export interface Language {
   /** Matchers of a selector such as `{job="a"}`. */
   parseSelector(text: string): readonly Matcher[];
-  /** Refuses a query that doesn't parse. */
-  check(query: string): void;
+  /** Matchers of every selector in a query. */
+  selectors(query: string): readonly (readonly Matcher[])[];
   /** The query in Prometheus' layout. */
   format(query: string): string;
   /** The syntax tree as the parse_query endpoint shows it. */
@@ -49,18 +51,20 @@ export class TaskExecutor {
 
   async execute(task: QueryTask, control: TaskControl): Promise<TaskAnswer> {
     try {
-      return { status: 200, body: await this.#run(task, control) };
+      if (task.kind === 'query') return await this.#query(task, control);
+      return { status: 200, body: await this.#run(task, control), figures: null };
     } catch (error) {
       // A bug, not a bad query: the pool reports it with the thread's stack.
       if (!(error instanceof VarveError)) throw error;
-      return encodeError(error);
+      return { ...encodeError(error), figures: null };
     }
   }
 
-  async #run(task: QueryTask, control: TaskControl): Promise<Uint8Array<ArrayBuffer>> {
+  async #run(
+    task: Exclude<QueryTask, { kind: 'query' }>,
+    control: TaskControl,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     switch (task.kind) {
-      case 'query':
-        return this.#query(task, control);
       case 'series': {
         const { query, limit, source } = await this.#lookup(task, (text) => badParameter('match[]', text));
         const found = await source.series(query);
@@ -76,18 +80,22 @@ export class TaskExecutor {
         const found = await source.labelValues(task.name, query);
         return encodeStrings(cut(found, limit), found.length > limit ? [TRUNCATED] : []);
       }
+      case 'cardinality':
+        return this.#cardinality(task, control);
       case 'format':
         return encodeSuccess(quoteJsonHtml(inQuery(() => this.#language.format(task.query))));
       case 'parse':
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
-      case 'exemplars':
-        // The query must be valid even though no exemplars are stored yet.
-        this.#language.check(task.query);
-        return encodeSuccess('[]');
+      case 'selectors': {
+        const selectors = this.#language
+          .selectors(task.query)
+          .map((matchers) => matchers.map(({ type, name, value }): SelectorText => [type, name, value]));
+        return new TextEncoder().encode(JSON.stringify(selectors));
+      }
     }
   }
 
-  async #query(task: QueryTask & { kind: 'query' }, control: TaskControl): Promise<Uint8Array<ArrayBuffer>> {
+  async #query(task: QueryTask & { kind: 'query' }, control: TaskControl): Promise<TaskAnswer> {
     if (performance.now() >= control.deadlineMs) {
       throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
     }
@@ -95,14 +103,48 @@ export class TaskExecutor {
       const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
-      return encodeQueryResult(result, {
-        withStats: task.withStats,
-        execQueueTime: control.queuedMs / 1000,
-      });
+      const queuedSeconds = control.queuedMs / 1000;
+      const body = encodeQueryResult(result, { withStats: task.withStats, execQueueTime: queuedSeconds });
+      const { totalQueryableSamples, execTotalTime } = result.stats;
+      const figures = { samples: totalQueryableSamples, queuedSeconds, evalSeconds: execTotalTime };
+      return { status: 200, body, figures };
     } catch (error) {
       if (error instanceof VarveError && error.code === 'promql-parse')
         throw badParameter('query', error.message);
       throw error;
+    }
+  }
+
+  async #cardinality(task: CardinalityTask, control: TaskControl): Promise<Uint8Array<ArrayBuffer>> {
+    const matchers =
+      task.selector === ''
+        ? []
+        : this.#parseSelector(task.selector, (text) => badParameter('selector', text));
+    const source = await this.#opener.open(task.sources.filter(({ kind }) => kind === 'head'));
+    const hints: SelectHints = {
+      ...{ minTimeMs: task.minTimeMs, maxTimeMs: TIME_MS_MAX, stepMs: 0, rangeMs: 0, limit: 0 },
+      ...{ func: '', withoutChunks: true },
+    };
+    const check = () => {
+      if (control.isCancelled()) {
+        throw new VarveError('cancelled', 'query-cancelled', 'query was canceled in query execution');
+      }
+      if (performance.now() >= control.deadlineMs) {
+        throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
+      }
+    };
+    check();
+    const arena = new ArrayArena();
+    const found = await source.select(matchers, hints, arena);
+    switch (task.what) {
+      case 'labelNames':
+        return labelNamesCardinality(found, task.limit, check);
+      case 'labelValues': {
+        const all = matchers.length === 0 ? found : await source.select([], hints, arena);
+        return labelValuesCardinality(found, task.labelNames, all.seriesCount, task.limit, check);
+      }
+      case 'activeSeries':
+        return activeSeries(found, task.bytesMax, check);
     }
   }
 
@@ -116,14 +158,17 @@ export class TaskExecutor {
     return { query, limit, source: await this.#opener.open(task.sources) };
   }
 
-  #matchersOf(text: string, refuse: (text: string) => VarveError): readonly Matcher[] {
-    let matchers: readonly Matcher[];
+  #parseSelector(text: string, refuse: (text: string) => VarveError): readonly Matcher[] {
     try {
-      matchers = this.#language.parseSelector(text);
+      return this.#language.parseSelector(text);
     } catch (error) {
       if (error instanceof VarveError && error.code === 'promql-parse') throw refuse(error.message);
       throw error;
     }
+  }
+
+  #matchersOf(text: string, refuse: (text: string) => VarveError): readonly Matcher[] {
+    const matchers = this.#parseSelector(text, refuse);
     if (matchers.every((matcher) => matcher.matchesEmpty)) {
       throw refuse('match[] must contain at least one non-empty matcher');
     }

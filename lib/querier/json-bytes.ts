@@ -14,6 +14,9 @@ export const FLOAT_BYTES_MAX = 32;
 /** Longest text of a timestamp: `-9223372036854775.807`. */
 export const TIMESTAMP_BYTES_MAX = 24;
 
+/** A foretold size is not trusted further than this beyond twice the present one. */
+const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
+
 const encoder = new TextEncoder();
 
 /** A buffer that grows by doubling. Hot loops reserve room, write through `bytes` and put the new length back. */
@@ -28,8 +31,11 @@ export class ByteWriter {
   /** Makes room for `byteCount` more bytes; `bytes` may be another array afterwards. */
   reserve(byteCount: number): void {
     const needed = this.length + byteCount;
-    if (needed <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
+    if (needed > this.bytes.length) this.grow(Math.max(needed, this.bytes.length * 2));
+  }
+
+  private grow(byteCount: number): void {
+    const grown = new Uint8Array(byteCount);
     grown.set(this.bytes.subarray(0, this.length));
     this.bytes = grown;
   }
@@ -55,6 +61,21 @@ export class ByteWriter {
       at = this.length;
     }
     this.length = at + encoder.encodeInto(text, bytes.subarray(at)).written;
+  }
+
+  /**
+   * Appends bytes.
+   * @param share how much of the whole text will be there then, above 0 to 1: a buffer that must grow takes the size
+   * this foretells, as copying megabytes to the next larger buffer costs as much as writing them.
+   */
+  append(bytes: Uint8Array, share: number): void {
+    const needed = this.length + bytes.length;
+    if (needed > this.bytes.length) {
+      const foretold = Math.ceil((needed / share) * 1.1);
+      this.grow(Math.max(needed, Math.min(foretold, needed * 2 + GROWTH_BYTES_MAX)));
+    }
+    this.bytes.set(bytes, this.length);
+    this.length += bytes.length;
   }
 
   byte(value: number): void {

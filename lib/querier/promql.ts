@@ -1,5 +1,7 @@
+import type { Matcher } from '../matcher/index.js';
 import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
 import {
+  type Expr,
   exprToJson,
   type ParserOptions,
   parseExpr,
@@ -19,8 +21,44 @@ export function makeEngine(options: EngineOptions): QueryEngine {
 export function makeLanguage(options: ParserOptions): Language {
   return {
     parseSelector: parseMetricSelector,
-    check: (query) => void parseExpr(query, options),
+    selectors: (query) => selectorsOf(parseExpr(query, options)),
     format: (query) => prettyExpr(parseExpr(query, options)),
     toTree: (query) => exprToJson(parseExpr(query, options)),
   };
+}
+
+/** Matchers of every selector, from left to right. */
+function selectorsOf(root: Expr): (readonly Matcher[])[] {
+  const found: (readonly Matcher[])[] = [];
+  const visit = (expr: Expr): void => {
+    switch (expr.kind) {
+      case 'vectorSelector':
+        found.push(expr.matchers);
+        break;
+      case 'matrixSelector':
+        found.push(expr.selector.matchers);
+        break;
+      case 'subquery':
+      case 'paren':
+      case 'unary':
+        visit(expr.expr);
+        break;
+      case 'binary':
+        visit(expr.lhs);
+        visit(expr.rhs);
+        break;
+      case 'call':
+        expr.args.forEach(visit);
+        break;
+      case 'aggregate':
+        if (expr.param !== null) visit(expr.param);
+        visit(expr.expr);
+        break;
+      case 'number':
+      case 'string':
+        break;
+    }
+  };
+  visit(root);
+  return found;
 }

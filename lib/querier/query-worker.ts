@@ -1,28 +1,29 @@
 import { existsSync } from 'node:fs';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
-import { HeadReader, type HeadView } from '../tsdb/head/index.js';
-import { serveTasks, workerSetupData } from '../workers/index.js';
+import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
+import { attachment, serveTasks, workerSetupData } from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
 import { SourceReaders } from './source-readers.js';
 import type { HeadDescriptor } from './sources.js';
 import type { QueryTask, QueryWorkerData } from './task.js';
+import { warmUp } from './warm-up.js';
 
 /** The program of a query thread: opens sources, evaluates, writes JSON, hands the bytes over. */
 
 const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
 
 /** One reader per head: they keep what they have learnt of label names and values. */
-const heads = new Map<number, HeadReader>();
+const heads = new Map<string, HeadReader>();
+const selections = new SelectionCache();
 
-function openHead(descriptor: HeadDescriptor): Queryable {
-  const view = descriptor.view as HeadView;
-  let reader = heads.get(view.id);
+function openHead({ memoryKey }: HeadDescriptor): Queryable {
+  let reader = heads.get(memoryKey);
   if (reader === undefined) {
-    reader = new HeadReader(view.memory);
-    heads.set(view.id, reader);
+    reader = new HeadReader(attachment(memoryKey) as WebAssembly.Memory, selections);
+    heads.set(memoryKey, reader);
   }
   reader.begin();
   return reader;
@@ -30,13 +31,20 @@ function openHead(descriptor: HeadDescriptor): Queryable {
 
 const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);
 const readers = new SourceReaders(blocks, openHead);
-const executor = new TaskExecutor(makeEngine(engine), makeLanguage(engine.parser), readers);
+const queryEngine = makeEngine(engine);
+const language = makeLanguage(engine.parser);
+const executor = new TaskExecutor(queryEngine, language, readers);
+let running = 0;
 
 serveTasks(async (payload, context) => {
+  running++;
   try {
     const answer = await executor.execute(payload as QueryTask, context);
     return { value: answer, transfer: [answer.body.buffer] };
   } finally {
+    running--;
     readers.tidy(performance.now());
   }
 });
+// What fails here fails in real queries too, and is told there.
+warmUp(queryEngine, language, () => running > 0).catch(() => {});

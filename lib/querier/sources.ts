@@ -1,15 +1,20 @@
+import type { ExemplarSeries } from '../exemplar/index.js';
+import type { Matcher } from '../matcher/index.js';
+import type { Attachment } from '../workers/index.js';
+
 /**
  * Where series come from, as plain data that can be sent to a query thread. The thread opens what is described; the
  * provider keeps it in existence until the snapshot is released.
  */
 
-/** The head of a tenant. `view` is made by the head and opened by its reader; it survives structured clone. */
+/** The head of a tenant. */
 export interface HeadDescriptor {
   readonly kind: 'head';
   /** First and last sample time, inclusive; may be wider than the truth. */
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
-  readonly view: unknown;
+  /** Key of the snapshot's attachment that holds the head's memory, a WebAssembly.Memory. */
+  readonly memoryKey: string;
 }
 
 /** A block on local disk. */
@@ -27,7 +32,12 @@ export type SourceDescriptor = HeadDescriptor | BlockDescriptor;
 
 export interface SourceSnapshot {
   readonly sources: readonly SourceDescriptor[];
-  /** Called once when the query is over, however it ended; from then on the provider may delete what it described. */
+  /** What the descriptors refer to by key; sent to each thread once. */
+  readonly attachments: readonly Attachment[];
+  /**
+   * Called once when no thread works on the query any more, however it ended; from then on the provider may delete what
+   * it described.
+   */
   release(): void;
 }
 
@@ -63,6 +73,13 @@ export interface SourceProvider {
   snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): SourceSnapshot;
   /** Metric name to its metadata, most recent first. */
   metadata(tenant: string): Promise<ReadonlyMap<string, readonly MetricMetadata[]>>;
+  /** Exemplars between the times (inclusive) of series that any of the selectors matches, sorted by label set. */
+  exemplars(
+    tenant: string,
+    matcherSets: readonly (readonly Matcher[])[],
+    minTimeMs: number,
+    maxTimeMs: number,
+  ): Promise<readonly ExemplarSeries[]>;
   /** @param limit length of each list */
   headStats(tenant: string, limit: number): Promise<HeadStats>;
 }

@@ -2,7 +2,7 @@ import { hostname } from 'node:os';
 import { badData } from './api-error.js';
 import { parseGoInt } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
-import type { Params } from './params.js';
+import { optionalDuration, type Params } from './params.js';
 import type { HeadStats, MetricMetadata, NamedCount } from './sources.js';
 
 /** Answers of the status endpoints: small, made on the main thread. */
@@ -69,6 +69,20 @@ export function parseTsdbLimit(params: Params): number {
   if (limit > TSDB_LIMIT_MAX) throw badData(`limit must not exceed ${TSDB_LIMIT_MAX}`);
   return limit;
 }
+
+/** Parameters of status/top_queries, with VictoriaMetrics' names and defaults. */
+export function parseTopQueries(params: Params): {
+  readonly topN: number;
+  readonly maxLifetimeMs: number;
+} {
+  const topN = countParameter(params, 'topN');
+  const maxLifetimeMs = Math.trunc(optionalDuration(params, 'maxLifetime', TOP_LIFETIME_MS));
+  if (maxLifetimeMs < 0) throw badData('maxLifetime must not be negative');
+  return { topN: topN < 0 ? TOP_QUERIES : topN, maxLifetimeMs };
+}
+
+const TOP_QUERIES = 20;
+const TOP_LIFETIME_MS = 600_000;
 
 /** Data of status/tsdb. An empty head has Prometheus' sentinels as bounds, which JSON numbers of ours can't hold. */
 export function tsdbData(stats: HeadStats, limit: number): string {

@@ -1,3 +1,4 @@
+import type { MatchType } from '../matcher/index.js';
 import type { EngineOptions, QueryRequest } from '../promql/exec/index.js';
 import type { FetchLimits } from './fetch-limits.js';
 import type { SourceDescriptor } from './sources.js';
@@ -14,7 +15,13 @@ export type QueryTask =
   | ({ readonly kind: 'series' } & LookupTask)
   | ({ readonly kind: 'labelNames' } & LookupTask)
   | ({ readonly kind: 'labelValues'; readonly name: string } & LookupTask)
-  | { readonly kind: 'format' | 'parse' | 'exemplars'; readonly query: string };
+  | CardinalityTask
+  | { readonly kind: 'format' | 'parse'; readonly query: string }
+  /** Finds the selectors of a query. The body of a good answer is JSON for the API itself: SelectorText[][]. */
+  | { readonly kind: 'selectors'; readonly query: string };
+
+/** A matcher as plain data. */
+export type SelectorText = readonly [type: MatchType, name: string, value: string];
 
 export interface LookupTask {
   /** Texts of `match[]`. */
@@ -26,10 +33,37 @@ export interface LookupTask {
   readonly sources: readonly SourceDescriptor[];
 }
 
+/** Counts series of heads. */
+export interface CardinalityTask {
+  readonly kind: 'cardinality';
+  readonly what: 'labelNames' | 'labelValues' | 'activeSeries';
+  /** '' for all series. */
+  readonly selector: string;
+  /** For `labelValues`. */
+  readonly labelNames: readonly string[];
+  /** Series without later samples don't count. */
+  readonly minTimeMs: number;
+  /** Length of each list. */
+  readonly limit: number;
+  /** Longest answer of `activeSeries`; 0 for no limit. */
+  readonly bytesMax: number;
+  readonly sources: readonly SourceDescriptor[];
+}
+
 /** A finished answer: JSON bytes and the status that goes with them. */
 export interface TaskAnswer {
   readonly status: number;
   readonly body: Uint8Array<ArrayBuffer>;
+  /** null for everything but evaluated queries. */
+  readonly figures: QueryFigures | null;
+}
+
+/** What an evaluated query cost. */
+export interface QueryFigures {
+  /** Samples read, over all steps. */
+  readonly samples: number;
+  readonly queuedSeconds: number;
+  readonly evalSeconds: number;
 }
 
 /** What every query thread is given when it starts. */

@@ -26,15 +26,25 @@ export function enumerate(node: RegexpNode, limit: number): string[] | null {
       }
       return [...out];
     }
-    case 'sequence':
-      return product(node.items, limit);
+    case 'sequence': {
+      let out: string[] | null = [''];
+      for (const item of node.items) {
+        const values: string[] | null = out === null ? null : enumerate(item, limit);
+        if (out === null || values === null) return null;
+        out = product(out, values, limit);
+      }
+      return out;
+    }
     case 'repeat': {
       if (node.max > SET_SIZE_MAX) return null;
+      const values = enumerate(node.item, limit);
+      if (values === null) return null;
       const out = new Set<string>();
-      for (let count = node.min; count <= node.max; count++) {
-        const values = product(new Array<RegexpNode>(count).fill(node.item), limit);
-        if (values === null) return null;
-        for (const value of values) out.add(value);
+      let powers: string[] | null = [''];
+      for (let count = 0; count <= node.max; count++) {
+        if (count > 0) powers = product(powers, values, limit);
+        if (powers === null) return null;
+        if (count >= node.min) for (const value of powers) out.add(value);
         if (out.size > limit) return null;
       }
       return [...out];
@@ -44,21 +54,13 @@ export function enumerate(node: RegexpNode, limit: number): string[] | null {
   }
 }
 
-function product(items: readonly RegexpNode[], limit: number): string[] | null {
-  let out = [''];
-  for (const item of items) {
-    const values = enumerate(item, limit);
-    if (values === null || values.length * out.length > limit) return null;
-    if (values.length === 1) {
-      const [value] = values;
-      for (let i = 0; i < out.length; i++) out[i] += value!;
-    } else {
-      const next = new Set<string>();
-      for (const head of out) for (const value of values) next.add(head + value);
-      out = [...next];
-    }
-  }
-  return out;
+/** Each of the heads with each of the tails, without repeats; null when there are more than `limit`. */
+function product(heads: readonly string[], tails: readonly string[], limit: number): string[] | null {
+  if (heads.length * tails.length > limit) return null;
+  if (tails.length === 1) return heads.map((head) => head + tails[0]!);
+  const out = new Set<string>();
+  for (const head of heads) for (const tail of tails) out.add(head + tail);
+  return [...out];
 }
 
 /** The longest literal every accepted string begins with, as far as it is easily known. */

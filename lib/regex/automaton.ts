@@ -14,6 +14,8 @@ export interface Automaton {
 }
 
 const POSITIONS_MAX = 300;
+/** Nested repetitions link the same positions again and again; this bounds the time to compile. */
+const LINKS_MAX = 50_000;
 /** Bounds the memory of one automaton to some 200 kB. */
 const STATES_MAX = 300;
 const TRANSITIONS_MAX = 20_000;
@@ -32,6 +34,7 @@ class Positions {
   readonly sets: CodeRanges[] = [];
   readonly follow: Set<number>[] = [];
   isFull = false;
+  private linkCount = 0;
 
   add(node: RegexpNode): Part {
     switch (node.kind) {
@@ -90,7 +93,9 @@ class Positions {
   }
 
   private link(from: readonly number[], to: readonly number[]): void {
-    for (const position of from) for (const next of to) this.follow[position]!.add(next);
+    this.linkCount += from.length * to.length;
+    if (this.linkCount > LINKS_MAX) this.isFull = true;
+    else for (const position of from) for (const next of to) this.follow[position]!.add(next);
   }
 }
 

@@ -25,7 +25,7 @@ const COMPILED_BYTES = 200_000;
 const cache = new LRUCache<string, CompiledRegexp>({
   maxSize: 64 * 1024 * 1024,
   sizeCalculation: (compiled, pattern) =>
-    pattern.length * 100 + (compiled.oneOf === null ? COMPILED_BYTES : 0),
+    100 + pattern.length * 100 + (compiled.oneOf === null ? COMPILED_BYTES : 0),
 });
 
 /**
@@ -37,7 +37,7 @@ export function compileRegexp(pattern: string): CompiledRegexp {
   const known = cache.get(pattern);
   if (known !== undefined) return known;
   const compiled = compile(pattern);
-  if (pattern !== '') cache.set(pattern, compiled);
+  cache.set(pattern, compiled);
   return compiled;
 }
 

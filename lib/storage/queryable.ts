@@ -79,6 +79,8 @@ export interface SelectHints {
   readonly withoutChunks: boolean;
   /** Most series to return, 0 for all. */
   readonly limit: number;
+  /** True when of each series only the newest sample up to `maxTimeMs` matters: a source may leave out the others. */
+  readonly newestOnly?: boolean;
 }
 
 export interface LabelQuery {

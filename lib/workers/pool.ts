@@ -2,7 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, VarveError } from '../errors/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { FairQueue } from './fair-queue.js';
-import type { ResultMessage, TaskMessage, WorkerSetup } from './protocol.js';
+import type { Attachment, ResultMessage, TaskMessage, WorkerSetup } from './protocol.js';
 
 export interface WorkerPoolOptions {
   /** Compiled module that calls `serveTasks`. */
@@ -24,6 +24,13 @@ export interface WorkerPoolOptions {
 export interface RunOptions {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+  /** Sent to a thread once; see Attachment. */
+  readonly attachments?: readonly Attachment[];
+  /**
+   * Called once when no thread works on the task any more. That may be later than the promise settles: a cancelled task
+   * fails at once, but its thread goes on reading until it notices.
+   */
+  readonly onReleased?: () => void;
 }
 
 interface Task {
@@ -35,6 +42,8 @@ interface Task {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
   readonly unlisten: () => void;
+  readonly attachments: readonly Attachment[];
+  readonly onReleased: () => void;
   /** At the deadline, later at the end of the grace time. */
   timer: NodeJS.Timeout;
   thread: Thread | null;
@@ -44,6 +53,8 @@ interface Task {
 interface Thread {
   readonly worker: Worker;
   readonly flag: Int32Array;
+  /** Keys of the attachments it has. */
+  readonly attached: Set<string>;
   task: Task | null;
 }
 
@@ -88,9 +99,13 @@ export class WorkerPool {
    * @throws VarveError limit `queue-full`, unavailable `pool-overloaded` or `pool-stopped`, timeout `query-timeout`,
    *         cancelled `query-cancelled`, internal `worker-crashed`, limit `worker-out-of-memory`, or the task's own
    */
-  run(tenant: string, payload: unknown, { timeoutMs, signal }: RunOptions): Promise<unknown> {
+  run(tenant: string, payload: unknown, options: RunOptions): Promise<unknown> {
+    const { timeoutMs, signal, attachments = [], onReleased = () => {} } = options;
     const refusal = this.#refusal(tenant, signal);
-    if (refusal !== null) return Promise.reject(refusal);
+    if (refusal !== null) {
+      onReleased();
+      return Promise.reject(refusal);
+    }
     return new Promise((resolve, reject) => {
       const nowMs = performance.now();
       const onAbort = () => this.#cancel(task);
@@ -104,6 +119,8 @@ export class WorkerPool {
         resolve,
         reject,
         unlisten: () => signal.removeEventListener('abort', onAbort),
+        attachments,
+        onReleased,
         timer: setTimeout(() => this.#expire(task), Math.min(timeoutMs, 2 ** 31 - 1)),
         thread: null,
         isSettled: false,
@@ -118,6 +135,7 @@ export class WorkerPool {
     this.#isStopped = true;
     for (let task = this.#queue.shift(); task !== undefined; task = this.#queue.shift()) {
       this.#settle(task, stopped());
+      task.onReleased();
     }
     const threads = this.#threads.splice(0);
     await Promise.all(
@@ -126,7 +144,7 @@ export class WorkerPool {
           this.#settle(thread.task, stopped());
           clearTimeout(thread.task.timer);
         }
-        return thread.worker.terminate();
+        return thread.worker.terminate().then(() => thread.task?.onReleased());
       }),
     );
   }
@@ -159,13 +177,16 @@ export class WorkerPool {
       const message: TaskMessage = {
         id: task.id,
         payload: task.payload,
+        attachments: task.attachments.filter(({ key }) => !thread.attached.has(key)),
         timeoutMs: Math.max(0, task.deadlineMs - nowMs),
         queuedMs: nowMs - task.enqueuedMs,
       };
       try {
         thread.worker.postMessage(message);
+        for (const { key } of message.attachments) thread.attached.add(key);
       } catch (error) {
         thread.task = null;
+        task.onReleased();
         this.#settle(task, error instanceof Error ? error : new Error(String(error)));
       }
     }
@@ -180,7 +201,7 @@ export class WorkerPool {
       workerData: setup,
       ...(heapMiB > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMiB } } : {}),
     });
-    const thread: Thread = { worker, flag: new Int32Array(cancelFlag), task: null };
+    const thread: Thread = { worker, flag: new Int32Array(cancelFlag), attached: new Set(), task: null };
     worker.on('message', (message: ResultMessage) => this.#finish(thread, message));
     worker.on('error', (error: unknown) => this.#lose(thread, error));
     worker.on('exit', () => this.#lose(thread, new Error('the thread ended')));
@@ -193,6 +214,7 @@ export class WorkerPool {
     if (task === null || task.id !== message.id) return;
     thread.task = null;
     clearTimeout(task.timer);
+    task.onReleased();
     if ('error' in message) {
       const { kind, code, message: text, details } = message.error;
       this.#settle(task, new VarveError(kind, code, text, { details }));
@@ -229,7 +251,7 @@ export class WorkerPool {
   #giveUp(task: Task): void {
     clearTimeout(task.timer);
     if (task.thread === null) {
-      this.#queue.remove(task.tenant, task);
+      if (this.#queue.remove(task.tenant, task)) task.onReleased();
       return;
     }
     if (task.thread.task !== task) return;
@@ -243,7 +265,6 @@ export class WorkerPool {
     if (thread === null || thread.task !== task) return;
     this.#logger.warn({ tenant: task.tenant }, 'a query did not stop in time, its thread is ended');
     this.#lose(thread, new Error('the thread was ended because its task did not stop'));
-    void thread.worker.terminate();
   }
 
   #lose(thread: Thread, error: unknown): void {
@@ -254,6 +275,8 @@ export class WorkerPool {
     const task = thread.task;
     thread.task = null;
     if (!this.#isStopped) this.#logger.error({ error: messageOf(error) }, 'a query thread died');
+    // Until it has really ended, the thread may still read what the task was given.
+    void thread.worker.terminate().then(() => task?.onReleased());
     if (task !== null) {
       clearTimeout(task.timer);
       const isMemory = (error as { code?: string }).code === 'ERR_WORKER_OUT_OF_MEMORY';

@@ -8,10 +8,21 @@ export interface WorkerSetup {
   readonly data: unknown;
 }
 
+/**
+ * Something that many tasks need and that is dear to clone, such as a WebAssembly memory: it is sent to a thread with the
+ * first task that names it and kept there under its key.
+ */
+export interface Attachment {
+  readonly key: string;
+  readonly value: unknown;
+}
+
 /** Pool to thread. */
 export interface TaskMessage {
   readonly id: number;
   readonly payload: unknown;
+  /** Attachments that the thread does not have yet. */
+  readonly attachments: readonly Attachment[];
   /** Time left, ms: clocks of threads have different origins. */
   readonly timeoutMs: number;
   /** Time the task waited for a free thread, ms. */

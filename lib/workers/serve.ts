@@ -23,7 +23,8 @@ export function serveTasks(handle: (payload: unknown, context: TaskContext) => P
   assert(parentPort !== null, 'serveTasks runs in a worker thread');
   const port = parentPort;
   const flag = new Int32Array((workerData as WorkerSetup).cancelFlag);
-  port.on('message', ({ id, payload, timeoutMs, queuedMs }: TaskMessage) => {
+  port.on('message', ({ id, payload, attachments, timeoutMs, queuedMs }: TaskMessage) => {
+    for (const { key, value } of attachments) received.set(key, value);
     const context: TaskContext = {
       isCancelled: () => Atomics.load(flag, 0) !== 0,
       deadlineMs: performance.now() + timeoutMs,
@@ -43,6 +44,13 @@ export function serveTasks(handle: (payload: unknown, context: TaskContext) => P
       },
     );
   });
+}
+
+const received = new Map<string, unknown>();
+
+/** An attachment of the task at hand or of an earlier one. */
+export function attachment(key: string): unknown {
+  return received.get(key);
 }
 
 /** What the pool's owner gave to every thread. */

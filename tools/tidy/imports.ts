@@ -80,7 +80,8 @@ function relativeProblem(path: string, from: Place, specifier: string): string |
   const rankProblem = directionProblem(path, from, to);
   if (rankProblem !== null) return rankProblem;
   if (to.root !== 'lib' || OPEN_FOLDERS.has(to.unit)) return null;
-  return target === `${to.folder}index.js`
+  const isForTests = isTest(path) && target.startsWith(`${to.folder}testing/`);
+  return target === `${to.folder}index.js` || isForTests
     ? null
     : `import ${to.folder}index.js instead of ${target}: a folder's other files are its own business`;
 }

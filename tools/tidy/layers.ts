@@ -78,6 +78,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'prng assert',
   'matcher labels',
   'matcher regex',
+  'exemplar labels',
   'histogram sample',
   'wire kernel',
   'limits storage',

@@ -3,10 +3,11 @@ import {
   bucketFraction,
   bucketQuantile,
   type Forced,
+  formatG,
+  formatG2,
+  parseGoFloat,
   prepareBuckets,
-} from '../func/classic-histogram.js';
-import { formatG, formatG2 } from '../func/number-format.js';
-import { parseGoFloat } from '../func/parse-float.js';
+} from '../func/index.js';
 import type { HistogramFractionNode, HistogramQuantileNode } from '../plan/index.js';
 import { timeOf } from './context.js';
 import { LabelBuilder, type LabelColumns, LabelIndex, labelIdOf } from './label-columns.js';

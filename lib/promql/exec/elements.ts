@@ -1,6 +1,21 @@
-import { evaluateDate } from '../func/dates.js';
-import { goExp, goLog, goLog2, goLog10, goMax, goMin } from '../func/go-math.js';
-import { goAcos, goAsin, goAtan, goCos, goCosh, goSin, goSinh, goTan, goTanh } from '../func/go-trig.js';
+import {
+  evaluateDate,
+  goAcos,
+  goAsin,
+  goAtan,
+  goCos,
+  goCosh,
+  goExp,
+  goLog,
+  goLog2,
+  goLog10,
+  goMax,
+  goMin,
+  goSin,
+  goSinh,
+  goTan,
+  goTanh,
+} from '../func/index.js';
 import { type Block, RowSource, reserveBlock } from './source.js';
 
 /**

@@ -1,14 +1,13 @@
 import { assertNever } from '../../assert/index.js';
-import { formatF6, formatG } from '../func/number-format.js';
-import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
+import { compareScalars, formatF6, scalarArithmetic } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { ScalarNode, VectorNode } from '../plan/index.js';
 import { accumulate, isAccumulating } from './aggregate.js';
 import { binaryRows } from './binary.js';
 import { histogramFractionRows, histogramQuantileRows } from './classic.js';
 import { executionError, type QueryContext, timeOf } from './context.js';
-import { CounterHintRows } from './counter-hints.js';
 import { ElementRows, elementFunction } from './elements.js';
+import { CounterHintRows, QuantileHintRows } from './hints.js';
 import { infoRows } from './info.js';
 import { EMPTY_SET, LabelBuilder, NO_LABELS } from './label-columns.js';
 import { labelJoinRows, labelReplaceRows } from './label-functions.js';
@@ -21,11 +20,17 @@ import { setOperationRows } from './set-operations.js';
 import { sortRows } from './sorting.js';
 import { type Block, EmptyRows, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
 
+/** A result that was needed more than once, and the samples that its first evaluation read. */
+interface Kept<T> {
+  readonly value: T;
+  readonly samples: number;
+}
+
 /** Turns plan nodes into rows. Nodes with several parents are computed once and kept. */
 export class Evaluator {
   private readonly context: QueryContext;
-  private readonly sources = new Map<VectorNode, RowSource>();
-  private readonly scalars = new Map<ScalarNode, Float64Array>();
+  private readonly sources = new Map<VectorNode, Kept<RowSource>>();
+  private readonly scalars = new Map<ScalarNode, Kept<Float64Array>>();
 
   constructor(context: QueryContext) {
     this.context = context;
@@ -34,10 +39,11 @@ export class Evaluator {
   /** The values of a scalar expression, one per step. */
   scalar(node: ScalarNode): Float64Array {
     const known = this.scalars.get(node);
-    if (known !== undefined) return known;
-    const values = this.computeScalar(node);
-    this.scalars.set(node, values);
-    return values;
+    if (known !== undefined) return this.recall(known);
+    const before = this.context.totalSamples;
+    const value = this.computeScalar(node);
+    this.scalars.set(node, { value, samples: this.context.totalSamples - before });
+    return value;
   }
 
   private computeScalar(node: ScalarNode): Float64Array {
@@ -97,12 +103,19 @@ export class Evaluator {
   /** The rows of an instant vector expression. */
   rows(node: VectorNode): RowSource {
     const known = this.sources.get(node);
-    if (known !== undefined) return known;
+    if (known !== undefined) return this.recall(known);
+    const before = this.context.totalSamples;
     const source = this.open(node);
     if (node.uses < 2) return source;
-    const kept = materialise(source);
-    this.sources.set(node, kept);
-    return kept;
+    const value = materialise(source);
+    this.sources.set(node, { value, samples: this.context.totalSamples - before });
+    return value;
+  }
+
+  /** Statistics count a shared expression each time it stands in the query, as if it had been evaluated again. */
+  private recall<T>(kept: Kept<T>): T {
+    this.context.totalSamples += kept.samples;
+    return kept.value;
   }
 
   private open(node: VectorNode): RowSource {
@@ -186,7 +199,6 @@ export class Evaluator {
     const { context } = this;
     const args = node.args.map((arg) => this.scalar(arg));
     if (node.func === 'double_exponential_smoothing') checkFactors(args);
-    if (node.func === 'quantile_over_time') this.warnQuantiles(node, args[0]!);
     let rows: RowSource;
     let childMarks: Uint8Array | null = null;
     if (node.kind === 'rangeCall') rows = new RangeCallRows(context, node, args);
@@ -196,15 +208,9 @@ export class Evaluator {
       rows = new SubqueryCallRows(context, node, child, args, childMarks);
     }
     if (node.func === 'rate' || node.func === 'increase') rows = new CounterHintRows(rows, node.pos);
+    if (node.func === 'quantile_over_time') rows = new QuantileHintRows(rows, args[0]!, node.pos);
     if (node.func === 'last_over_time' || node.func === 'first_over_time') return rows;
     return dropNames(rows, true);
-  }
-
-  private warnQuantiles(node: VectorNode, quantiles: Float64Array): void {
-    for (const q of quantiles) {
-      if (q >= 0 && q <= 1) continue;
-      this.context.annotations.warn(`quantile value should be between 0 and 1, got ${formatG(q)}`, node.pos);
-    }
   }
 
   private elementRows(node: Extract<VectorNode, { kind: 'element' }>): RowSource {

@@ -1,7 +1,5 @@
 import type { LabelSet } from '../../labels/index.js';
-import { goPow } from '../func/go-math.js';
-import { goAtan2 } from '../func/go-trig.js';
-import { compareScalars } from '../func/scalar-operators.js';
+import { compareScalars, goAtan2, goPow } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { BinaryNode } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';

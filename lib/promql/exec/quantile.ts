@@ -1,4 +1,4 @@
-import { formatF, formatG } from '../func/number-format.js';
+import { formatF, formatG } from '../func/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries, inFirstOrder } from './aggregate.js';
 import { executionError } from './context.js';

@@ -109,6 +109,36 @@ describe('chunks', () => {
   });
 });
 
+describe('long work', () => {
+  // One series with windows so large that the kernel is called for a part of the steps at a time.
+  const COUNT = 20_000;
+
+  beforeEach(() => {
+    const times = Float64Array.from({ length: COUNT }, (_, i) => i * 1000);
+    storage.append(
+      labelsFromObject({ __name__: 'm_total' }),
+      times,
+      times.map((t) => t / 1000),
+    );
+  });
+
+  const cases: [string, (k: number) => number][] = [
+    // Samples i - 7199 .. i of the step at i seconds.
+    ['sum_over_time(m_total[2h])', (i) => 7200 * (i - 3599.5)],
+    ['sum_over_time(m_total[2h:1s])', (i) => 7200 * (i - 3599.5)],
+    ['predict_linear(m_total[2h], 100)', (i) => i + 100],
+    ['quantile_over_time(time() / time() * 0.5, m_total[2h])', (i) => i - 3599.5],
+  ];
+  test.each(cases)('%s is the same when it is split', async (query, wanted) => {
+    const result = await run(request(query, 8_000_000, 18_000_000, 50_000), { samplesMax: 100_000_000 });
+    const values = Object.values(shape(result))[0]!;
+    expect(values).toHaveLength(201);
+    values.forEach((value, k) => {
+      expect(value).toBeCloseTo(wanted(8000 + k * 50), 5);
+    });
+  });
+});
+
 describe('plan', () => {
   test('equal selectors are selected once', async () => {
     append('m', {}, [[1000, 2]]);

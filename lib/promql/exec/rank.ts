@@ -1,5 +1,4 @@
-import { formatG } from '../func/number-format.js';
-import { xxhash64 } from '../func/xxhash64.js';
+import { formatG, xxhash64 } from '../func/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries } from './aggregate.js';
 import { executionError, type QueryContext } from './context.js';

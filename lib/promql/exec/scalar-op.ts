@@ -1,7 +1,5 @@
 import type { QueryKernel } from '../../kernel/index.js';
-import { goPow } from '../func/go-math.js';
-import { goAtan2 } from '../func/go-trig.js';
-import { compareScalars } from '../func/scalar-operators.js';
+import { compareScalars, goAtan2, goPow } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { ScalarOpNode } from '../plan/index.js';
 import { ownBlock } from './elements.js';

@@ -48,14 +48,52 @@ export function useSet(context: QueryContext, loaded: LoadedSet): void {
   );
 }
 
-/** Makes room in the columns for the longest series of a set. */
-export function sizeColumns(context: QueryContext, loaded: LoadedSet): void {
+/** Makes room in the columns for the longest series of a set; returns its number of samples. */
+export function sizeColumns(context: QueryContext, loaded: LoadedSet): number {
   useSet(context, loaded);
   const { minTimeMs, maxTimeMs } = loaded.spec.hints;
   const { functions } = context.kernel;
-  context.ensureColumns(
-    functions.querySamplesMax(loaded.chunkOffsets, loaded.set.seriesCount, minTimeMs, maxTimeMs),
+  const samples = functions.querySamplesMax(
+    loaded.chunkOffsets,
+    loaded.set.seriesCount,
+    minTimeMs,
+    maxTimeMs,
   );
+  context.ensureColumns(samples);
+  return samples;
+}
+
+/** Samples decoded or visited per kernel call: a few milliseconds of work between two looks at the clock. */
+const CALL_SAMPLES = 500_000;
+
+/** Functions that visit every sample of every window; the others share work between windows. */
+const SCANNING = new Set([
+  'sum_over_time',
+  'avg_over_time',
+  'stddev_over_time',
+  'stdvar_over_time',
+  'quantile_over_time',
+  'mad_over_time',
+  'deriv',
+  'predict_linear',
+  'double_exponential_smoothing',
+]);
+
+/** How much of a block one kernel call does. */
+interface WorkSize {
+  /** Rows per call; 1 when steps are split. */
+  readonly rows: number;
+  /** Steps per call. */
+  readonly steps: number;
+}
+
+/** @param windowSamples samples one window visits, at most */
+function sizeWork(samples: number, windowSamples: number, steps: number): WorkSize {
+  const perRow = samples + steps * windowSamples;
+  if (perRow <= CALL_SAMPLES) return { rows: Math.max(1, Math.floor(CALL_SAMPLES / (perRow + 1))), steps };
+  // Each part decodes the row again, so it should at least do as much work as that.
+  const stepsPerCall = Math.ceil(Math.max(CALL_SAMPLES, samples) / Math.max(1, windowSamples));
+  return { rows: 1, steps: Math.max(1, Math.min(steps, stepsPerCall)) };
 }
 
 /** Turns a result code of a decoding kernel function into an error. */
@@ -74,21 +112,32 @@ export class InstantSelectorRows extends RowSource {
   private readonly node: InstantSelectorNode;
   private readonly loaded: LoadedSet;
   private readonly block: Block;
+  private readonly rowsPerCall: number;
 
   constructor(context: QueryContext, node: InstantSelectorNode) {
     const loaded = context.sets[node.select.index]!;
     super(context, loaded.labels, node.grid.count, null);
     this.node = node;
     this.loaded = loaded;
-    sizeColumns(context, loaded);
+    this.rowsPerCall = sizeWork(sizeColumns(context, loaded), 0, this.steps).rows;
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
   }
 
   read(from: number, to: number): Block {
-    const { context, node, loaded, block } = this;
-    const { referenceMs, referenceStepMs, sampleWeight } = node.times;
-    context.setSteps(referenceMs, referenceStepMs, this.steps);
-    useSet(context, loaded);
+    const { context, node, block, steps, rowsPerCall } = this;
+    const { referenceMs, referenceStepMs } = node.times;
+    context.setSteps(referenceMs, referenceStepMs, steps);
+    useSet(context, this.loaded);
+    for (let i = from; i < to; i += rowsPerCall) {
+      const at = (i - from) * steps;
+      this.fill(i, Math.min(to, i + rowsPerCall), block.rows + at * 8, block.present + at);
+      context.poll();
+    }
+    return block;
+  }
+
+  private fill(from: number, to: number, rows: number, present: number): void {
+    const { context, node, loaded } = this;
     const found = checkCode(
       context.kernel.functions.queryInstantBlock(
         loaded.chunkOffsets,
@@ -98,13 +147,12 @@ export class InstantSelectorRows extends RowSource {
         loaded.spec.hints.maxTimeMs,
         node.lookbackMs,
         INSTANT_MODE[node.mode],
-        block.rows,
-        block.present,
+        rows,
+        present,
       ),
     );
-    context.totalSamples += found * sampleWeight;
+    context.totalSamples += found * node.times.sampleWeight;
     context.hold(found);
-    return block;
   }
 }
 
@@ -124,6 +172,7 @@ export class RangeCallRows extends RowSource {
   private readonly loaded: LoadedSet;
   private readonly block: Block;
   private readonly args: readonly number[];
+  private readonly work: WorkSize;
 
   constructor(context: QueryContext, node: RangeCallNode, args: readonly Float64Array[]) {
     const loaded = context.sets[node.select.index]!;
@@ -131,24 +180,39 @@ export class RangeCallRows extends RowSource {
     this.node = node;
     this.loaded = loaded;
     this.args = reserveArguments(context, args);
-    sizeColumns(context, loaded);
+    const samples = sizeColumns(context, loaded);
+    const { minTimeMs, maxTimeMs } = loaded.spec.hints;
+    const share = Math.min(1, node.rangeMs / (maxTimeMs - minTimeMs + 1));
+    const isScanning = SCANNING.has(node.func) || node.form !== 'plain';
+    this.work = sizeWork(samples, isScanning ? samples * share : 1, this.steps);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
   }
 
   read(from: number, to: number): Block {
-    const { context, node, loaded, block, args } = this;
+    const { context, block, steps, work } = this;
+    useSet(context, this.loaded);
+    for (let i = from; i < to; i += work.rows) {
+      for (let k = 0; k < steps; k += work.steps) {
+        const at = (i - from) * steps + k;
+        this.fill(
+          i,
+          Math.min(to, i + work.rows),
+          k,
+          Math.min(work.steps, steps - k),
+          block.rows + at * 8,
+          block.present + at,
+        );
+        context.poll();
+      }
+    }
+    return block;
+  }
+
+  /** Rows [from, to) for `count` steps from `step` on. */
+  private fill(from: number, to: number, step: number, count: number, rows: number, present: number): void {
+    const { context, node, loaded } = this;
     const { functions } = context.kernel;
-    const { referenceMs, referenceStepMs, sampleWeight } = node.times;
-    context.setSteps(referenceMs, referenceStepMs, this.steps);
-    useSet(context, loaded);
-    functions.queryArguments(
-      args[0] ?? 0,
-      args[1] ?? 0,
-      context.workAddress,
-      node.grid.startMs,
-      node.grid.stepMs,
-      node.lookbackMs,
-    );
+    setWindows(context, node, this.args, step, count);
     const found = checkCode(
       functions.queryRangeBlock(
         RANGE_FUNCTION[node.func as keyof typeof RANGE_FUNCTION],
@@ -159,14 +223,34 @@ export class RangeCallRows extends RowSource {
         loaded.spec.hints.minTimeMs,
         loaded.spec.hints.maxTimeMs,
         node.rangeMs,
-        block.rows,
-        block.present,
+        rows,
+        present,
       ),
     );
-    context.totalSamples += functions.queryWindowSamples() * sampleWeight;
+    context.totalSamples += functions.queryWindowSamples() * node.times.sampleWeight;
     context.hold(found);
-    return block;
   }
+}
+
+/** Tells the kernel about `count` steps from `step` on, and the arguments there. */
+function setWindows(
+  context: QueryContext,
+  node: RangeCallNode | SubqueryCallNode,
+  args: readonly number[],
+  step: number,
+  count: number,
+): void {
+  const { referenceMs, referenceStepMs } = node.times;
+  const { startMs, stepMs } = node.grid;
+  context.setSteps(referenceMs + step * referenceStepMs, referenceStepMs, count);
+  context.kernel.functions.queryArguments(
+    (args[0] ?? 0) + step * 8,
+    (args[1] ?? 0) + step * 8,
+    context.workAddress,
+    startMs + step * stepMs,
+    stepMs,
+    node.kind === 'rangeCall' ? node.lookbackMs : 0,
+  );
 }
 
 /** Rows of a range function over the points of a subquery. */
@@ -176,6 +260,7 @@ export class SubqueryCallRows extends RowSource {
   private readonly child: RowSource;
   private readonly block: Block;
   private readonly args: readonly number[];
+  private readonly work: WorkSize;
 
   constructor(
     context: QueryContext,
@@ -189,45 +274,60 @@ export class SubqueryCallRows extends RowSource {
     this.child = child;
     this.args = reserveArguments(context, args);
     context.ensureColumns(child.steps);
+    const windowSamples = SCANNING.has(node.func) ? node.rangeMs / node.child.grid.stepMs : 1;
+    this.work = sizeWork(child.steps, windowSamples, this.steps);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
   }
 
   read(from: number, to: number): Block {
-    const { context, node, child, block, args } = this;
-    const { functions } = context.kernel;
-    const childRows = context.blockRows(child.steps);
-    const { referenceMs, referenceStepMs, sampleWeight } = node.times;
+    const { context, child, block, steps, work } = this;
+    const childRows = Math.min(context.blockRows(child.steps), work.rows);
     for (let i = from; i < to; i += childRows) {
       const series = Math.min(childRows, to - i);
       const source = child.read(i, i + series);
-      // The child used the same work areas: set them again for this level.
-      context.setSteps(referenceMs, referenceStepMs, this.steps);
-      functions.queryArguments(
-        args[0] ?? 0,
-        args[1] ?? 0,
-        context.workAddress,
-        node.grid.startMs,
-        node.grid.stepMs,
-        0,
-      );
-      const found = checkCode(
-        functions.queryRangeOverRows(
-          RANGE_FUNCTION[node.func as keyof typeof RANGE_FUNCTION],
+      for (let k = 0; k < steps; k += work.steps) {
+        const at = (i - from) * steps + k;
+        this.fill(
+          source,
           series,
-          node.rangeMs,
-          source.rows,
-          source.present,
-          child.steps,
-          node.child.grid.startMs,
-          node.child.grid.stepMs,
-          block.rows + (i - from) * this.steps * 8,
-          block.present + (i - from) * this.steps,
-        ),
-      );
-      context.totalSamples += functions.queryWindowSamples() * sampleWeight;
-      context.hold(found);
-      context.poll();
+          k,
+          Math.min(work.steps, steps - k),
+          block.rows + at * 8,
+          block.present + at,
+        );
+        context.poll();
+      }
     }
     return block;
+  }
+
+  private fill(
+    source: Block,
+    series: number,
+    step: number,
+    count: number,
+    rows: number,
+    present: number,
+  ): void {
+    const { context, node, child } = this;
+    const { functions } = context.kernel;
+    // The child used the same work areas: set them again for this level.
+    setWindows(context, node, this.args, step, count);
+    const found = checkCode(
+      functions.queryRangeOverRows(
+        RANGE_FUNCTION[node.func as keyof typeof RANGE_FUNCTION],
+        series,
+        node.rangeMs,
+        source.rows,
+        source.present,
+        child.steps,
+        node.child.grid.startMs,
+        node.child.grid.stepMs,
+        rows,
+        present,
+      ),
+    );
+    context.totalSamples += functions.queryWindowSamples() * node.times.sampleWeight;
+    context.hold(found);
   }
 }

@@ -1,5 +1,5 @@
 import { compareLabelSets } from '../../labels/index.js';
-import { naturalLess } from '../func/natural-order.js';
+import { naturalLess } from '../func/index.js';
 import { labelIdOf } from './label-columns.js';
 import { labelSetOf } from './matching.js';
 import { pickLabels } from './rank.js';

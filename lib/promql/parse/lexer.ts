@@ -1,23 +1,8 @@
 import type { VarveError } from '../../errors/index.js';
+import { ALPHA, byteOffsets, CLASSES, DIGIT, HEX, SPACE } from './characters.js';
 import { parseError } from './parse-error.js';
 import { describeRune, goQuote, goQuoteRune } from './quote.js';
 import { KEYWORD_LENGTH_MAX, KEYWORDS, Token, type TokenType } from './tokens.js';
-
-/**
- * Character classes, one bit each, of the ASCII range. `alpha` includes the underscore.
- */
-const SPACE = 1;
-const ALPHA = 2;
-const DIGIT = 4;
-const HEX = 8;
-const CLASSES = new Uint8Array(128);
-for (const char of ' \t\n\r') CLASSES[char.charCodeAt(0)]! |= SPACE;
-for (let c = 0; c < 128; c++) {
-  const char = String.fromCharCode(c);
-  if (/[A-Za-z_]/.test(char)) CLASSES[c]! |= ALPHA;
-  if (/[0-9]/.test(char)) CLASSES[c]! |= DIGIT;
-  if (/[0-9A-Fa-f]/.test(char)) CLASSES[c]! |= HEX;
-}
 
 const END = -1;
 
@@ -39,7 +24,7 @@ export class Lexer {
   type: TokenType = Token.eof;
   start = 0;
   end = 0;
-  /** End of the last token that can close an expression. */
+  /** Index of the next character to scan. */
   private position = 0;
   private mode: Mode = 'statement';
   private parenDepth = 0;
@@ -279,7 +264,11 @@ export class Lexer {
       this.lexNumberOrDuration();
       return;
     }
-    if (this.lexDurationKeyword()) return;
+    if (this.lexDurationKeyword()) {
+      // Prometheus forgets this one and refuses the colon of `[step():1m]`; nothing else there makes it an error.
+      this.hasDuration = true;
+      return;
+    }
     throw this.error(
       `unexpected character in duration expression: ${goQuoteRune(this.charAt(this.position))}`,
     );
@@ -513,24 +502,4 @@ export class Lexer {
   private error(text: string): VarveError {
     return parseError(this.source, this.byteOffset(this.start), text);
   }
-}
-
-/** Maps UTF-16 indices to UTF-8 offsets, or null when all characters are ASCII. */
-function byteOffsets(source: string): Uint32Array | null {
-  let i = 0;
-  while (i < source.length && source.charCodeAt(i) < 0x80) i++;
-  if (i === source.length) return null;
-  const offsets = new Uint32Array(source.length + 1);
-  let offset = 0;
-  for (i = 0; i < source.length; i++) {
-    offsets[i] = offset;
-    const c = source.charCodeAt(i);
-    const isPair = c >= 0xd800 && c < 0xdc00 && (source.charCodeAt(i + 1) & 0xfc00) === 0xdc00;
-    if (isPair) {
-      offset += 4;
-      offsets[++i] = offset;
-    } else offset += c < 0x80 ? 1 : c < 0x800 ? 2 : 3;
-  }
-  offsets[source.length] = offset;
-  return offsets;
 }

@@ -51,6 +51,8 @@ export function readDurationMs(source: string): Literal {
 
 /** Reads a number token: integers in base 0 rules (`0x1F`, octal `017`), then floats, `Inf` and `NaN`. */
 export function readNumber(source: string): Literal {
+  // The scanner leaves an underscore at the end to us, and it must stand between digits.
+  if (source.endsWith('_')) return bad(numberError(source, 'invalid syntax'));
   const plain = source.includes('_') ? source.replaceAll('_', '') : source;
   const first = plain.charCodeAt(0);
   if (first === 0x30 && plain.length > 1) {

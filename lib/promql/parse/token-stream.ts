@@ -6,9 +6,9 @@ import { unquote } from './quote.js';
 import { describeToken, isLabelName, Token, type TokenType } from './tokens.js';
 
 /** Parentheses, calls and signs inside one another. The walks over the tree are recursive, so depth is stack. */
-const NESTING_MAX = 800;
+const NESTING_MAX = 300;
 /** Operators and suffixes in one query; a chain of them makes a tree as deep as it is long. */
-const LINKS_MAX = 3000;
+const LINKS_MAX = 1000;
 
 /**
  * A lexer with one token of lookahead that is read as late as possible: Prometheus' generated parser runs its checks

@@ -2,7 +2,7 @@ import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
 import { RANGE_FUNCTION } from '../../kernel/index.js';
 import type { Matcher } from '../../matcher/index.js';
-import { goMax, goMin } from '../func/go-math.js';
+import { goMax, goMin } from '../func/index.js';
 import type { Call, Expr } from '../parse/index.js';
 import { unwrap } from './invariance.js';
 import type { ScalarNode, VectorNode } from './node.js';

@@ -1,5 +1,5 @@
 import { VarveError } from '../../errors/index.js';
-import { goPow } from '../func/go-math.js';
+import { goPow } from '../func/index.js';
 import type { DurationExpr, PositionRange } from '../parse/index.js';
 
 /** What `step()` and `range()` stand for in a duration expression, in seconds. */

@@ -1,7 +1,7 @@
 import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
 import { createMatcher, type Matcher } from '../../matcher/index.js';
-import { compareScalars, scalarArithmetic } from '../func/scalar-operators.js';
+import { compareScalars, scalarArithmetic } from '../func/index.js';
 import {
   type Aggregate,
   type BinaryExpr,
@@ -305,6 +305,7 @@ export class Planner {
       rangeMs,
       withoutChunks: false,
       limit: 0,
+      newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs,
     };
     return this.interner.select(selector.matchers, hints, selector.pos);
   }

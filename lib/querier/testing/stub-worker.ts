@@ -1,7 +1,7 @@
 import { VarveError } from '../../errors/index.js';
 import type { Matcher } from '../../matcher/index.js';
 import type { QueryEngine, QueryRequest, QueryResult, QueryValue } from '../../promql/exec/index.js';
-import type { LabelQuery, Queryable } from '../../storage/index.js';
+import { type LabelQuery, mergeQueryables, type Queryable } from '../../storage/index.js';
 import { serveTasks } from '../../workers/index.js';
 import { type Language, TaskExecutor } from '../executor.js';
 import type { QueryTask } from '../task.js';
@@ -90,8 +90,9 @@ const language: Language = {
       { type: '=', name, value, isNegative: false, matchesEmpty, oneOf: [value], prefix: value, matches },
     ];
   },
-  check(query) {
+  selectors(query) {
     if (query === '(') throw parseFailure(query);
+    return query === '1' ? [] : [language.parseSelector(query)];
   },
   format(query) {
     if (query === '(') throw parseFailure(query);
@@ -105,7 +106,7 @@ const language: Language = {
 
 /** Says what it was asked, so that tests see the parameters arrive. */
 const source: Queryable = {
-  select: () => Promise.reject(new Error('the stub engine selects nothing')),
+  select: (matchers, hints, arena) => mergeQueryables([]).select(matchers, hints, arena),
   async labelNames(query) {
     return describe(query, ['__name__', 'a<b', 'job']);
   },

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { codecKernel } from '../../kernel/index.js';
 import { type LabelSet, labelsFromObject } from '../../labels/index.js';
@@ -100,12 +101,13 @@ export function labelText(set: SeriesSet, series: number): string {
 
 /** The folder of shared fixtures, or null where there is none. */
 export function sharedFolder(): string | null {
-  const candidates = [process.env['VARVE_SHARED'] ?? '', join(process.cwd(), '../shared'), '/work/shared'];
+  const candidates = [process.env['VARVE_SHARED'] ?? '', join(process.cwd(), '../shared')];
   return candidates.find((folder) => folder !== '' && existsSync(join(folder, 'fixtures'))) ?? null;
 }
 
 /** The real promtool, or null where there is none. */
 export function promtool(): string | null {
-  const candidates = [process.env['PROMTOOL_BIN'] ?? '', '/root/peers/bin/promtool', '/usr/bin/promtool'];
+  const peers = process.env['PEERS_DIR'] ?? join(homedir(), 'peers');
+  const candidates = [process.env['PROMTOOL_BIN'] ?? '', join(peers, 'bin/promtool'), '/usr/bin/promtool'];
   return candidates.find((path) => path !== '' && existsSync(path)) ?? null;
 }

@@ -1,3 +1,5 @@
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { codecKernel } from '../../kernel/index.js';
 import { CHUNK_ENCODING } from '../../storage/index.js';
 import { type BlockChunk, BlockWriter } from '../block/index.js';
@@ -19,7 +21,8 @@ export interface CutBlock {
  * Writes the marked chunks of a head into blocks, one per aligned range that has any. To be run off the ingest thread,
  * with a hold on the head. Series go out in label order; chunks are copied as they are, except where late samples
  * overlap them.
- * @param upToMs end of what was marked, exclusive: a block does not claim time that may still bring samples
+ * @param upToMs end of what was marked, exclusive: a block does not claim time that may still bring samples. Marked
+ *               samples from there on would be lost.
  */
 export function cutBlocks(
   memory: WebAssembly.Memory,
@@ -52,6 +55,8 @@ export function cutBlocks(
       });
     } catch (thrown) {
       writer.abort();
+      // The next attempt writes all of them again.
+      for (const { ulid } of written) rmSync(join(directory, ulid), { recursive: true, force: true });
       throw thrown;
     }
   }

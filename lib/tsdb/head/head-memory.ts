@@ -89,7 +89,9 @@ export class HeadMemory {
     return this.#words[address >>> 2]!;
   }
 
-  get words(): Uint32Array {
+  /** The memory as words, as far as `end` at least. */
+  wordsTo(end: number): Uint32Array {
+    if (end > this.#byteLength) this.#grow();
     return this.#words;
   }
 
@@ -291,6 +293,34 @@ export class HeadMemory {
     return this.load(series + 20);
   }
 
+  /**
+   * Writes the newest in-order sample as a chunk of its own to `target` and returns its byte length, 18 at most, or 0
+   * when a newer one has just taken its place.
+   * @param time end of the series' newest chunk, read before
+   */
+  newestSampleInto(series: number, time: number, target: Uint8Array, address: number): number {
+    // The writer stores time, value and the chunk's end in this order, and we read them backwards: as long as the time
+    // is the one that the chunk's end told, the value is its own.
+    const low = this.load(series + 32);
+    const high = this.load(series + 36);
+    if ((this.load(series + 28) | 0) * 2 ** 32 + this.load(series + 24) !== time) return 0;
+    let at = address;
+    target[at++] = 0;
+    target[at++] = 1;
+    let zigzag = time < 0 ? -2 * time - 1 : 2 * time;
+    while (zigzag >= 0x80) {
+      target[at++] = (zigzag % 0x80) | 0x80;
+      zigzag = Math.floor(zigzag / 0x80);
+    }
+    target[at++] = zigzag;
+    for (let shift = 24; shift >= 0; shift -= 8) {
+      target[at] = high >>> shift;
+      target[at + 4] = low >>> shift;
+      at++;
+    }
+    return at + 4 - address;
+  }
+
   newestLateChunk(series: number): number {
     return this.load(series + 52);
   }
@@ -319,12 +349,12 @@ export class HeadMemory {
   }
 
   chunkMinTime(chunk: number): number {
-    return (this.#words[(chunk + 12) >>> 2]! | 0) * 2 ** 32 + this.#words[(chunk + 8) >>> 2]!;
+    return (this.#fixed(chunk + 12) | 0) * 2 ** 32 + this.#fixed(chunk + 8);
   }
 
   /** Time of the last sample; may already include a sample that the count read earlier does not. */
   chunkMaxTime(chunk: number): number {
-    return this.chunkMinTime(chunk) + this.#words[(chunk + 16) >>> 2]!;
+    return this.chunkMinTime(chunk) + this.load(chunk + 16);
   }
 
   /**

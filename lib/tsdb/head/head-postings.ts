@@ -52,7 +52,7 @@ export class HeadPostings {
     }
     best = bestMatcher === null ? this.#all() : this.#union(bestPairs);
     const others = matchers.filter((matcher) => matcher !== bestMatcher);
-    return this.#filter(best, others);
+    return this.filter(best, others);
   }
 
   /** Pairs that accept, when they can be looked up instead of searched for; null otherwise. */
@@ -113,16 +113,23 @@ export class HeadPostings {
   }
 
   #union(pairs: readonly number[]): Uint32Array {
-    // Ingestion goes on: a list may be longer by now than its count said.
-    const room = this.#seriesCount(pairs) + pairs.length * 64 + 1024;
-    const refs = new Uint32Array(room);
-    let end = 0;
-    for (const pair of pairs) end = this.#memory.postingsInto(pair, refs, end);
+    // Ingestion goes on: a list may be longer by now than its count said. When that filled the array, lists may have been
+    // cut off, and all is read again with more room.
+    let refs: Uint32Array<ArrayBuffer>;
+    let end: number;
+    let spare = 1024;
+    do {
+      refs = new Uint32Array(this.#seriesCount(pairs) + spare);
+      end = 0;
+      for (const pair of pairs) end = this.#memory.postingsInto(pair, refs, end);
+      spare *= 8;
+    } while (end === refs.length);
     const found = refs.subarray(0, end);
     return pairs.length > 1 ? found.sort() : found;
   }
 
-  #filter(refs: Uint32Array, matchers: readonly Matcher[]): Uint32Array {
+  /** Of ascending refs those of live series that all matchers accept; overwrites `refs`. */
+  filter(refs: Uint32Array, matchers: readonly Matcher[]): Uint32Array {
     const memory = this.#memory;
     const tests = matchers.map((matcher) => new PairTest(memory, matcher));
     let kept = 0;
@@ -180,7 +187,7 @@ class PairTest {
   accepts(labels: number): boolean {
     const memory = this.#memory;
     const count = memory.load(labels);
-    const words = memory.words;
+    const words = memory.wordsTo(labels + 4 + count * 4);
     const from = (labels + 4) >>> 2;
     if (this.#only >= 0) {
       for (let i = 0; i < count; i++) if (words[from + i] === this.#only) return !this.#matcher.isNegative;

@@ -12,9 +12,19 @@ import {
 } from '../../storage/index.js';
 import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
 import { HeadPostings } from './head-postings.js';
+import { type Selection, SelectionCache } from './selection-cache.js';
 
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
+/** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
+const LATE_SAMPLES_PER_CHUNK = 240;
+/**
+ * Whether other threads see plain stores in the order in which the writer made them. Where they may not (ARM), the newest
+ * sample is decoded from its chunk, whose count the writer publishes with a fence.
+ */
+const STORES_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
+/** What a chunk of one sample takes at most: count, time, value. */
+const ONE_SAMPLE_BYTES = 20;
 
 /**
  * A head as a source of series, read from a query thread while the ingest thread goes on writing. One reader serves one
@@ -24,9 +34,14 @@ export class HeadReader implements Queryable {
   readonly #memory: HeadMemory;
   readonly #postings: HeadPostings;
   readonly #symbols: Symbols;
+  readonly #selections: SelectionCache;
+  readonly #number: number;
   #generation = -1;
 
-  constructor(memory: WebAssembly.Memory) {
+  /** @param selections shared by all readers of a thread */
+  constructor(memory: WebAssembly.Memory, selections = new SelectionCache()) {
+    this.#selections = selections;
+    this.#number = selections.nextReader();
     this.#memory = new HeadMemory(memory);
     this.#postings = new HeadPostings(this.#memory);
     this.#symbols = {
@@ -44,10 +59,12 @@ export class HeadReader implements Queryable {
   }
 
   select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
-    const refs = this.#postings.select(matchers);
-    const columns = new SeriesColumns(this.#memory, this.#symbols, arena, hints);
-    for (let i = 0; i < refs.length; i++) {
-      columns.add(refs[i]!);
+    const scope = `${this.#number}/${this.#generation}/`;
+    const selection = this.#selections.select(scope, matchers, this.#memory, this.#postings);
+    const columns = new SeriesColumns(this.#memory, this.#symbols, arena, hints, selection);
+    const count = selection.refs.length;
+    for (let i = 0; i < count; i++) {
+      columns.add(i);
       if (hints.limit > 0 && columns.seriesCount >= hints.limit) break;
     }
     return Promise.resolve(columns.finish());
@@ -151,40 +168,60 @@ class SeriesColumns {
   readonly #symbols: Symbols;
   readonly #arena: ChunkArena;
   readonly #hints: SelectHints;
+  readonly #selection: Selection;
   seriesCount = 0;
-  #labelCount = 0;
   #chunkCount = 0;
-  #labelOffsets = new Uint32Array(1025);
-  #labels = new Uint32Array(8192);
-  #chunkOffsets = new Uint32Array(1025);
-  #addresses = new Uint32Array(1024);
-  #byteLengths = new Uint32Array(1024);
-  #minTimes = new Float64Array(1024);
-  #maxTimes = new Float64Array(1024);
-  #encodings = new Uint8Array(1024);
+  /** Which series of the selection are in the answer. */
+  readonly #picks: Uint32Array;
+  readonly #chunkOffsets: Uint32Array;
+  #addresses: Uint32Array;
+  #byteLengths: Uint32Array;
+  #minTimes: Float64Array;
+  #maxTimes: Float64Array;
+  #encodings: Uint8Array;
   #slabAt = 0;
   #slabEnd = 0;
   #slab: Uint8Array = new Uint8Array(0);
   #slabWords: Uint32Array = new Uint32Array(0);
   // Chunks of the series in hand, newest first.
-  #found = new Uint32Array(64);
+  #found = new Uint32Array(16);
 
-  constructor(memory: HeadMemory, symbols: Symbols, arena: ChunkArena, hints: SelectHints) {
+  constructor(
+    memory: HeadMemory,
+    symbols: Symbols,
+    arena: ChunkArena,
+    hints: SelectHints,
+    selection: Selection,
+  ) {
     this.#memory = memory;
     this.#symbols = symbols;
     this.#arena = arena;
     this.#hints = hints;
+    this.#selection = selection;
+    const count = selection.refs.length;
+    this.#picks = new Uint32Array(count);
+    this.#chunkOffsets = new Uint32Array(count + 1);
+    // One more than series: doubling from nothing would never end.
+    this.#addresses = new Uint32Array(count + 1);
+    this.#byteLengths = new Uint32Array(count + 1);
+    this.#minTimes = new Float64Array(count + 1);
+    this.#maxTimes = new Float64Array(count + 1);
+    this.#encodings = new Uint8Array(count + 1);
   }
 
-  add(ref: number): void {
+  /** Adds series `pick` of the selection if it may have samples in the time range. */
+  add(pick: number): void {
     const memory = this.#memory;
-    const series = memory.seriesAddress(ref);
-    if (series === 0) return;
-    const labels = memory.seriesLabels(series);
-    if (labels === 0) return;
-    const { minTimeMs, maxTimeMs } = this.#hints;
+    const series = memory.seriesAddress(this.#selection.refs[pick]!);
+    if (series === 0 || memory.seriesLabels(series) === 0) return;
+    const { minTimeMs, maxTimeMs, newestOnly, withoutChunks } = this.#hints;
+    const newest = memory.newestChunk(series);
+    if (newestOnly === true && newest !== 0 && !withoutChunks && this.#addNewest(series, newest)) {
+      this.#end(pick);
+      return;
+    }
     let found = 0;
-    for (let chunk = memory.newestChunk(series); chunk !== 0; chunk = memory.olderChunk(chunk)) {
+    for (let chunk = newest; chunk !== 0; chunk = memory.olderChunk(chunk)) {
       memory.chunkSampleCount(chunk);
       if (memory.chunkMaxTime(chunk) < minTimeMs) break; // older ones end earlier still
       if (memory.chunkMinTime(chunk) > maxTimeMs) continue;
@@ -198,26 +235,31 @@ class SeriesColumns {
     }
     if (found === 0 && late === 0) return;
     const firstChunk = this.#chunkCount;
-    if (!this.#hints.withoutChunks) {
+    if (!withoutChunks) {
       for (let i = found - 1; i >= 0; i--) this.#copyChunk(this.#found[i]!);
       if (late > 0) this.#addLate(series, late, firstChunk);
     }
-    this.#addLabels(labels);
+    this.#end(pick);
   }
 
-  #addLabels(labels: number): void {
-    const memory = this.#memory;
-    if (this.seriesCount + 2 > this.#labelOffsets.length) {
-      this.#labelOffsets = grown(this.#labelOffsets);
-      this.#chunkOffsets = grown(this.#chunkOffsets);
-    }
-    const room = memory.labelCount(labels) * 2;
-    while (this.#labelCount + room > this.#labels.length) this.#labels = grown(this.#labels);
-    const at = memory.labelSymbolsInto(labels, this.#labels, this.#labelCount);
-    this.#labelCount = at;
-    this.seriesCount++;
-    this.#labelOffsets[this.seriesCount] = at;
+  #end(pick: number): void {
+    this.#picks[this.seriesCount++] = pick;
     this.#chunkOffsets[this.seriesCount] = this.#chunkCount;
+  }
+
+  /** The newest sample alone, without looking at the chunk's bits; false when that does not answer the select. */
+  #addNewest(series: number, chunk: number): boolean {
+    const memory = this.#memory;
+    const { minTimeMs, maxTimeMs } = this.#hints;
+    // A series that lags behind the others may have late samples that are newer than its newest in-order one.
+    if (!STORES_IN_ORDER || memory.newestLateChunk(series) !== 0) return false;
+    const time = memory.chunkMaxTime(chunk);
+    if (time < minTimeMs || time > maxTimeMs) return false;
+    const address = this.#room(ONE_SAMPLE_BYTES);
+    const byteLength = memory.newestSampleInto(series, time, this.#slab, address);
+    if (byteLength === 0) return false;
+    this.#addChunk(address, byteLength, time, time);
+    return true;
   }
 
   #room(byteLength: number): number {
@@ -262,36 +304,61 @@ class SeriesColumns {
     this.#addChunk(address, byteLength, memory.chunkMinTime(chunk), memory.chunkMaxTime(chunk));
   }
 
-  /** Late samples of a series become one more chunk, put in front so that they win over nothing they should not. */
+  /** Late samples of a series become further chunks, put in their place by first time. */
   #addLate(series: number, atLeast: number, firstChunk: number): void {
-    const { timestamps, values, count } = collectLate(this.#memory, series, atLeast, () => true);
-    const encoded = codecKernel().encodeXor(timestamps, values, count);
-    const address = this.#room(encoded.length);
-    this.#slab.set(encoded, address);
-    this.#addChunk(address, encoded.length, timestamps[0]!, timestamps[count - 1]!);
-    // Chunks are listed by their first time: move the new one to its place.
-    for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
-      swap(this.#addresses, i);
-      swap(this.#byteLengths, i);
-      swap(this.#minTimes, i);
-      swap(this.#maxTimes, i);
+    const late = collectLate(this.#memory, series, atLeast, () => true);
+    const { minTimeMs, maxTimeMs } = this.#hints;
+    for (let from = 0; from < late.count; from += LATE_SAMPLES_PER_CHUNK) {
+      const to = Math.min(late.count, from + LATE_SAMPLES_PER_CHUNK);
+      const first = late.timestamps[from]!;
+      const last = late.timestamps[to - 1]!;
+      if (last < minTimeMs || first > maxTimeMs) continue;
+      const encoded = codecKernel().encodeXor(
+        late.timestamps.subarray(from, to),
+        late.values.subarray(from, to),
+        to - from,
+      );
+      const address = this.#room(encoded.length);
+      this.#slab.set(encoded, address);
+      this.#addChunk(address, encoded.length, first, last);
+      for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
+        swap(this.#addresses, i);
+        swap(this.#byteLengths, i);
+        swap(this.#minTimes, i);
+        swap(this.#maxTimes, i);
+      }
     }
   }
 
   finish(): SeriesSet {
+    const chunks = this.#chunkCount;
     return {
       symbols: this.#symbols,
       seriesCount: this.seriesCount,
-      labelOffsets: this.#labelOffsets,
-      labels: this.#labels,
-      chunkOffsets: this.#chunkOffsets,
-      chunkAddresses: this.#addresses,
-      chunkByteLengths: this.#byteLengths,
-      chunkMinTimes: this.#minTimes,
-      chunkMaxTimes: this.#maxTimes,
-      chunkEncodings: this.#encodings,
+      ...this.#labels(),
+      chunkOffsets: this.#chunkOffsets.subarray(0, this.seriesCount + 1),
+      chunkAddresses: this.#addresses.subarray(0, chunks),
+      chunkByteLengths: this.#byteLengths.subarray(0, chunks),
+      chunkMinTimes: this.#minTimes.subarray(0, chunks),
+      chunkMaxTimes: this.#maxTimes.subarray(0, chunks),
+      chunkEncodings: this.#encodings.subarray(0, chunks),
       warnings: [],
     };
+  }
+
+  #labels(): { labelOffsets: Uint32Array; labels: Uint32Array } {
+    const { refs, labelOffsets, labels } = this.#selection;
+    const count = this.seriesCount;
+    if (count === refs.length) return { labelOffsets, labels };
+    const offsets = new Uint32Array(count + 1);
+    const kept = new Uint32Array(labels.length);
+    let end = 0;
+    for (let i = 0; i < count; i++) {
+      const pick = this.#picks[i]!;
+      for (let p = labelOffsets[pick]!; p < labelOffsets[pick + 1]!; p++) kept[end++] = labels[p]!;
+      offsets[i + 1] = end;
+    }
+    return { labelOffsets: offsets, labels: kept.subarray(0, end) };
   }
 }
 

@@ -1,8 +1,7 @@
-import { fdatasync, ftruncate, type PathLike, write } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { messageOf, VarveError } from '../../errors/index.js';
+import { segmentName } from './directory.js';
+import { type LogFile, type LogFiles, nodeLogFiles } from './log-files.js';
 
 /**
  * Group commit of a write-ahead log. Records are framed into a batch by the kernel as requests come in; while one batch is
@@ -14,10 +13,6 @@ import { messageOf, VarveError } from '../../errors/index.js';
  * The records are framed anew into the next segment, again and again until that succeeds; until then `available` is false
  * and writers are refused.
  */
-
-const writeAsync = promisify(write);
-const fdatasyncAsync = promisify(fdatasync);
-const ftruncateAsync = promisify(ftruncate);
 
 const PAGE_BYTES = 32768;
 const RETRY_MS = 1000;
@@ -44,6 +39,10 @@ export interface GroupCommitOptions {
   readonly firstSegment: number;
   /** Splits a stream of framed pages into records, beginning at a position within a page. */
   readonly splitRecords: (pages: Uint8Array, pagePosition: number) => Uint8Array[];
+  /** The file system; tests put a failing one here. */
+  readonly files?: LogFiles;
+  /** Wait between attempts to write again after a failure. */
+  readonly retryMs?: number;
   readonly onError?: (error: VarveError) => void;
   /** Called after each batch that became durable. */
   readonly onBatch?: (byteLength: number, seconds: number) => void;
@@ -56,7 +55,8 @@ interface Waiter {
 
 export class GroupCommit {
   readonly #options: GroupCommitOptions;
-  #file: FileHandle;
+  readonly #files: LogFiles;
+  #file: LogFile;
   #segment: number;
   #position = 0;
   /** Where the batch in hand begins: what lies before it is as safe as it will get. */
@@ -70,20 +70,22 @@ export class GroupCommit {
   #failure: VarveError | null = null;
   #syncTimer: NodeJS.Timeout | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
+  #recovering: Promise<void> | null = null;
   #closed = false;
 
-  private constructor(options: GroupCommitOptions, file: FileHandle) {
+  private constructor(options: GroupCommitOptions, files: LogFiles, file: LogFile) {
     this.#options = options;
+    this.#files = files;
     this.#file = file;
     this.#segment = options.firstSegment;
   }
 
   /** Opens a new segment. @throws when the directory cannot be written. */
   static async open(options: GroupCommitOptions): Promise<GroupCommit> {
-    const file = await open(segmentPath(options.directory, options.firstSegment), 'w');
+    const files = options.files ?? nodeLogFiles;
+    const file = await files.create(join(options.directory, segmentName(options.firstSegment)));
     options.source.setPagePosition(0);
-    await syncDirectory(options.directory);
-    return new GroupCommit(options, file);
+    return new GroupCommit(options, files, file);
   }
 
   /** False while batches cannot be written; the reason is in `failure`. */
@@ -113,6 +115,7 @@ export class GroupCommit {
   /** Ends the current segment. Resolves with the number of the new one: all records framed before the call precede it. */
   rotate(): Promise<number> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#closed) return Promise.reject(closedError());
     return new Promise((resolve, reject) => {
       this.#rotations.push({ resolve, reject });
       this.#start();
@@ -122,13 +125,20 @@ export class GroupCommit {
   /** Writes and syncs what is left and closes the segment. */
   async close(): Promise<void> {
     if (this.#closed) return;
-    if (this.#failure === null && this.#options.source.batchBytes > 0) await this.commit();
-    this.#closed = true;
-    await this.#running;
-    if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);
-    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
-    if (this.#failure === null) await fdatasyncAsync(this.#file.fd);
-    await this.#file.close();
+    try {
+      if (this.#failure === null && this.#options.source.batchBytes > 0) await this.commit();
+    } finally {
+      this.#closed = true;
+      await this.#running;
+      if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);
+      if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+      await this.#recovering;
+      try {
+        if (this.#failure === null) await this.#file.sync();
+      } finally {
+        await this.#file.close();
+      }
+    }
   }
 
   #start(): void {
@@ -154,8 +164,10 @@ export class GroupCommit {
       const batch = this.#options.source.takeBatch(endSegment);
       try {
         await this.#write(batch);
-        if (this.#options.sync === 'always') await this.#sync();
-        else if (this.#options.sync === 'interval') this.#syncSoon();
+        // A batch of nothing confirms what an earlier one made durable.
+        if (this.#options.sync === 'always') {
+          if (batch.length > 0) await this.#sync();
+        } else if (this.#options.sync === 'interval') this.#syncSoon();
         if (endSegment) await this.#nextSegment();
       } catch (thrown) {
         this.#fail(thrown, batch, [...waiters, ...rotations]);
@@ -170,20 +182,13 @@ export class GroupCommit {
   async #write(bytes: Uint8Array): Promise<void> {
     let done = 0;
     while (done < bytes.length) {
-      const { bytesWritten } = await writeAsync(
-        this.#file.fd,
-        bytes,
-        done,
-        bytes.length - done,
-        this.#position + done,
-      );
-      done += bytesWritten;
+      done += await this.#file.write(bytes, done, this.#position + done);
     }
     this.#position += done;
   }
 
   async #sync(): Promise<void> {
-    await fdatasyncAsync(this.#file.fd);
+    await this.#file.sync();
   }
 
   #syncSoon(): void {
@@ -196,14 +201,17 @@ export class GroupCommit {
   }
 
   async #nextSegment(): Promise<void> {
-    await fdatasyncAsync(this.#file.fd);
-    const file = await open(segmentPath(this.#options.directory, this.#segment + 1), 'w');
-    await syncDirectory(this.#options.directory);
-    await this.#file.close();
+    await this.#file.sync();
+    const file = await this.#files.create(join(this.#options.directory, segmentName(this.#segment + 1)));
+    const finished = this.#file;
     this.#file = file;
     this.#segment++;
     this.#position = 0;
     this.#batchStart = 0;
+    // Its contents are safe: failing to close it concerns nobody's samples.
+    await finished
+      .close()
+      .catch((thrown: unknown) => this.#options.onError?.(walError(thrown, this.#segment - 1)));
   }
 
   #fail(
@@ -215,7 +223,6 @@ export class GroupCommit {
     this.#failure = error;
     // The view dies with the next batch.
     const unsafe = Uint8Array.from(batch);
-    const start = this.#batchStart;
     this.#options.onError?.(error);
     for (const waiter of refused) waiter.reject(error);
     this.#refuseWaiting(error);
@@ -223,8 +230,7 @@ export class GroupCommit {
     const pages = new Uint8Array(unsafe.length + later.length);
     pages.set(unsafe);
     pages.set(later, unsafe.length);
-    const records = this.#options.splitRecords(pages, start % PAGE_BYTES).map((r) => Uint8Array.from(r));
-    this.#retryLater(records, start);
+    this.#retryLater(this.#options.splitRecords(pages, this.#batchStart % PAGE_BYTES));
   }
 
   #refuseWaiting(error: VarveError): void {
@@ -233,48 +239,38 @@ export class GroupCommit {
     this.#rotations = [];
   }
 
-  #retryLater(records: readonly Uint8Array[], start: number): void {
+  #retryLater(records: readonly Uint8Array[]): void {
     if (this.#closed) return;
     this.#retryTimer = setTimeout(() => {
-      this.#recover(records, start).catch((thrown: unknown) => {
-        this.#failure = walError(thrown, this.#segment);
-        this.#retryLater(records, start);
-      });
-    }, RETRY_MS);
+      this.#recovering = this.#recover(records)
+        .catch((thrown: unknown) => {
+          this.#failure = walError(thrown, this.#segment);
+          this.#retryLater(records);
+        })
+        .finally(() => {
+          this.#recovering = null;
+        });
+    }, this.#options.retryMs ?? RETRY_MS);
     this.#retryTimer.unref();
   }
 
-  /** Cuts the failed segment back, pads it to a page, and writes the refused records into the next segment. */
-  async #recover(records: readonly Uint8Array[], start: number): Promise<void> {
-    await ftruncateAsync(this.#file.fd, start);
-    await ftruncateAsync(this.#file.fd, Math.ceil(start / PAGE_BYTES) * PAGE_BYTES);
-    await this.#nextSegment();
-    this.#options.source.reframe(records);
-    const batch = this.#options.source.takeBatch(false);
-    try {
-      await this.#write(batch);
-      await this.#sync();
-    } catch (thrown) {
-      // Start over with this segment as the failed one: nothing of it is safe.
-      this.#failure = walError(thrown, this.#segment);
-      this.#retryLater(records, 0);
-      return;
+  /**
+   * Cuts the failed segment back to what was there before the failed batch, pads it to a page, and writes the refused
+   * records into the next segment. Where nothing came before, the segment itself is begun anew: a disk that stays full
+   * for hours does not leave a trail of empty files.
+   */
+  async #recover(records: readonly Uint8Array[]): Promise<void> {
+    const start = this.#batchStart;
+    await this.#file.truncate(start);
+    if (start > 0) {
+      await this.#file.truncate(Math.ceil(start / PAGE_BYTES) * PAGE_BYTES);
+      await this.#nextSegment();
     }
+    this.#position = 0;
+    this.#options.source.reframe(records);
+    await this.#write(this.#options.source.takeBatch(false));
+    await this.#sync();
     this.#failure = null;
-  }
-}
-
-function segmentPath(directory: string, segment: number): string {
-  return join(directory, String(segment).padStart(8, '0'));
-}
-
-/** Makes a new directory entry durable. */
-async function syncDirectory(directory: PathLike): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

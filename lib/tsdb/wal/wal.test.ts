@@ -9,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { VarveError } from '../../errors/index.js';
@@ -366,7 +366,8 @@ describe('a torn log', () => {
   });
 });
 
-const tool = [process.env['PROMTOOL_BIN'] ?? '', '/root/peers/bin/promtool'].find(
+const peers = process.env['PEERS_DIR'] ?? join(homedir(), 'peers');
+const tool = [process.env['PROMTOOL_BIN'] ?? '', join(peers, 'bin/promtool')].find(
   (path) => path !== '' && existsSync(path),
 );
 if (tool === undefined)

@@ -94,6 +94,13 @@ export function snappyDecode(src: usize, srcLen: u32, dst: usize, dstCap: u32): 
           copy16(from + 48, op + 48);
         }
       }
+    } else if (offset == 1) {
+      // A run of one byte. In one vector: reading back what was just stored would stall at every step.
+      const run = i8x16.splat(load<i8>(from));
+      for (; op < end; op += 16) v128.store(op, run);
+    } else if (offset == 8) {
+      const run = i64x2.splat(load<i64>(from));
+      for (; op < end; op += 16) v128.store(op, run);
     } else {
       // The copy overlaps itself. Each step doubles the distance, until a vector fits between source and target.
       while (op - from < 16 && op < end) {

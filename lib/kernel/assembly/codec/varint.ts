@@ -50,10 +50,3 @@ export function writeUvarint(p: usize, value: u64): usize {
 export function writeVarint(p: usize, value: i64): usize {
   return writeUvarint(p, (<u64>value << 1) ^ <u64>(value >> 63));
 }
-
-/** How many bytes `writeUvarint` takes for a value: 1..10. */
-// @ts-ignore: decorator
-@inline
-export function uvarintLength(value: u64): u32 {
-  return (<u32>(63 - clz<u64>(value | 1)) * 37 >> 8) + 1;
-}

@@ -24,6 +24,13 @@ function peek64(base: usize, pos: usize): u64 {
   return (bswap<u64>(load<u64>(p)) << shift) | (<u64>load<u8>(p, 8) >> (8 - shift));
 }
 
+/** The signed value of n bits: the pattern 100..0 is positive, unlike in two's complement. */
+// @ts-ignore: decorator
+@inline
+function dodOf(raw: u64, n: u64): i64 {
+  return <i64>(raw - (<u64>(raw > <u64>1 << (n - 1)) << n));
+}
+
 /**
  * Decodes a whole chunk to columns: timestamps as f64 ms and values as raw bits, never touched by a float operation,
  * so stale markers and other NaNs stay as they are. Both columns must hold the declared number of samples; up to 16
@@ -53,33 +60,13 @@ export function xorDecode(chunk: usize, len: u32, tsOut: usize, valuesOut: usize
   let pos: usize = 0;
   let width: u64 = 64;
   let trailing: u64 = 0;
-  let isFirst = true;
   const tsEnd = tsOut + (count << 3);
-  for (tsOut += 8, valuesOut += 8; tsOut < tsEnd; tsOut += 8, valuesOut += 8) {
-    let word = peek57(p, pos);
-    if (isFirst) isFirst = false;
-    else if (<i64>word >= 0) {
-      pos += 1;
-      word <<= 1;
-    } else {
-      const ones = clz<u64>(~word);
-      if (ones < 4) {
-        const n = 11 + 3 * ones;
-        const raw = word << (ones + 1) >> (64 - n);
-        // The pattern 100..0 is positive: not two's complement.
-        delta += <i64>(raw - (<u64>(raw > <u64>1 << (n - 1)) << n));
-        pos += <usize>(ones + 1 + n);
-        word <<= ones + 1 + n;
-      } else {
-        pos += 4;
-        // Kept apart from the check below: what follows these bits could lie too far beyond the end to be read.
-        if (pos + 64 > limit) return -1;
-        delta += <i64>peek64(p, pos);
-        pos += 64;
-        word = peek57(p, pos);
-      }
-    }
-    t += delta;
+  // The second sample has its time already; from the third on a time stands before each value.
+  t += delta;
+  let word = peek57(p, 0);
+  while (true) {
+    tsOut += 8;
+    valuesOut += 8;
     store<f64>(tsOut, <f64>t);
     if (<i64>word >= 0) pos += 1;
     else {
@@ -96,6 +83,35 @@ export function xorDecode(chunk: usize, len: u32, tsOut: usize, valuesOut: usize
     }
     store<u64>(valuesOut, bits);
     if (pos > limit) return -1;
+    if (tsOut + 8 == tsEnd) break;
+
+    word = peek57(p, pos);
+    if (<i64>word >= 0) {
+      pos += 1;
+      word <<= 1;
+    } else if ((word & 0x4000000000000000) == 0) {
+      // Apart from the wider fields because it is the common one: its length is known without looking at the bits,
+      // so the next load need not wait for this one.
+      delta += dodOf(word << 2 >> 50, 14);
+      pos += 16;
+      word <<= 16;
+    } else {
+      const ones = clz<u64>(~word);
+      if (ones < 4) {
+        const n = 11 + 3 * ones;
+        delta += dodOf(word << (ones + 1) >> (64 - n), n);
+        pos += <usize>(ones + 1 + n);
+        word <<= ones + 1 + n;
+      } else {
+        pos += 4;
+        // Checked here already: what follows these bits could lie too far beyond the end to be read.
+        if (pos + 64 > limit) return -1;
+        delta += <i64>peek64(p, pos);
+        pos += 64;
+        word = peek57(p, pos);
+      }
+    }
+    t += delta;
   }
   return <i32>count;
 }

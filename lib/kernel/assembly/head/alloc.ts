@@ -55,9 +55,9 @@ export function alloc(n: u32): usize {
   const size = classBytes(c);
   const slot = FREE_LISTS + (<usize>c << 2);
   const free = load<u32>(slot);
-  used += size;
   if (free != 0) {
     store<u32>(slot, load<u32>(<usize>free));
+    used += size;
     return <usize>free;
   }
   const p = top;
@@ -72,6 +72,7 @@ export function alloc(n: u32): usize {
     if (<u64>p + <u64>size + 64 > <u64>limit) return 0;
   }
   top = p + size;
+  used += size;
   return p;
 }
 

@@ -4,11 +4,11 @@ import {
   CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_KIND_XOR, CHUNK_MARKED, CHUNK_MIN_TIME, CHUNK_PAYLOAD,
   CHUNK_PREV, CHUNK_SPAN, CODE_ACCEPTED, CODE_ACCEPTED_OOO, CODE_COUNT, CODE_DUPLICATE, CODE_FUTURE, CODE_NEW_VALUE,
   CODE_OUT_OF_BOUNDS, CODE_OUT_OF_ORDER, CODE_SERIES_REFUSED, CODE_TOO_OLD, FLAG_EMPTY, FLAG_SEALED, ROOT_CODE_COUNTS,
-  ROOT_CODE_FIRST, ROOT_MAX_TIME, SERIES_BIT, SERIES_CAPACITY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_DELTA,
+  ROOT_CODE_FIRST, ROOT_MAX_TIME, ROOT_MIN_TIME, SERIES_BIT, SERIES_CAPACITY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_DELTA,
   SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
 } from './layout';
 import { retire } from './retire';
-import { findByLabels, seriesAt, seriesCreate, seriesForward, seriesResolve } from './series';
+import { findByLabels, seriesAt, seriesCreate, seriesForward, seriesLive, seriesResolve } from './series';
 import { putUvarint, samplesAdd, samplesBegin, samplesEnd } from './wal';
 
 // Prometheus' head cuts chunks the same way (spec: chunks, section 9), so that blocks come out alike.
@@ -19,6 +19,7 @@ const CHUNK_FIRST_BYTES: u32 = 80;
 const CHUNK_LARGEST_BYTES: u32 = 1152; // header, 1005 + 19 payload bytes, and the slack
 const STORE_SLACK: u32 = 8; // the bit writer stores whole words
 const OOO_SAMPLES_MAX: u32 = 32;
+const SPAN_MAX: i64 = 0x7fffffff; // ms: the span of a chunk is a u32
 
 const NO_TIME: i64 = i64.MIN_VALUE;
 // Beyond these no calendar reaches; the margin keeps differences of times far from overflow.
@@ -27,6 +28,7 @@ const TIME_LIMIT: i64 = 8640000000000000;
 let rangeMs: i64 = 7200000;
 let windowMs: i64 = 0;
 let maxTime: i64 = NO_TIME;
+let minTime: i64 = i64.MAX_VALUE;
 export let chunksMade: u32 = 0;
 
 /** Settings of the head, ms. */
@@ -37,6 +39,13 @@ export function appendConfigure(chunkRangeMs: f64, outOfOrderWindowMs: f64): voi
 
 export function appendReset(): void {
   maxTime = NO_TIME;
+  raiseMinTime(9e18);
+}
+
+/** Notes that all samples before a time have left the head. */
+export function raiseMinTime(timeMs: f64): void {
+  minTime = <i64>timeMs;
+  store<i64>(ROOT_MIN_TIME, minTime);
 }
 
 // @ts-ignore: decorator
@@ -90,6 +99,9 @@ function newChunk(s: usize, t: i64, v: u64): bool {
   store<u32>(s, <u32>((end + 1) * rangeMs - t), SERIES_NEXT_AT);
   store<u32>(s, 0, SERIES_FLAGS);
   store<u32>(chunk, 1, CHUNK_COUNT);
+  // Before the chunk is published: who sees the chunk may take the newest sample from the series record.
+  store<i64>(s, t, SERIES_LAST_TIME);
+  store<u64>(s, v, SERIES_LAST_VALUE);
   atomic.store<u32>(s + SERIES_CHUNK, <u32>chunk);
   return true;
 }
@@ -103,6 +115,7 @@ function trimChunk(s: usize): void {
   const p = alloc(bytes);
   if (p == 0) return;
   memory.copy(p, chunk, bytes);
+  store<u16>(s, <u16>(blockBytes(bytes) - CHUNK_HEADER_BYTES), SERIES_CAPACITY);
   atomic.store<u32>(s + SERIES_CHUNK, <u32>p);
   retire(chunk, size);
 }
@@ -132,12 +145,7 @@ function growChunk(s: usize, chunk: usize): usize {
 /** Appends a sample that is later than every in-order sample of the series. False when memory is used up. */
 function appendInOrder(s: usize, t: i64, v: u64): bool {
   let chunk = <usize>load<u32>(s, SERIES_CHUNK);
-  if (chunk == 0 || load<u32>(s, SERIES_FLAGS) != 0) {
-    if (!newChunk(s, t, v)) return false;
-    store<i64>(s, t, SERIES_LAST_TIME);
-    store<u64>(s, v, SERIES_LAST_VALUE);
-    return true;
-  }
+  if (chunk == 0 || load<u32>(s, SERIES_FLAGS) != 0) return newChunk(s, t, v);
   let n = load<u32>(chunk, CHUNK_COUNT);
   let bit = load<u32>(s, SERIES_BIT);
   const minTime = load<i64>(chunk, CHUNK_MIN_TIME);
@@ -148,12 +156,9 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     const parts = floor<f64>(nextAt / (<f64>(lastTime - minTime + 1) * 4.0));
     if (parts > 1.0) store<u32>(s, <u32>(nextAt / parts), SERIES_NEXT_AT);
   }
-  if (t - minTime >= <i64>load<u32>(s, SERIES_NEXT_AT) || n >= SAMPLES_MAX || bit >> 3 > CHUNK_BYTES_SOFT_MAX) {
+  if (t - minTime >= <i64>load<u32>(s, SERIES_NEXT_AT) || n >= SAMPLES_MAX || (bit + 7) >> 3 > CHUNK_BYTES_SOFT_MAX) {
     trimChunk(s);
-    if (!newChunk(s, t, v)) return false;
-    store<i64>(s, t, SERIES_LAST_TIME);
-    store<u64>(s, v, SERIES_LAST_VALUE);
-    return true;
+    return newChunk(s, t, v);
   }
   // Sizes first, so that the chunk grows only when it must: most samples take two or three bytes, the worst nineteen.
   const delta = t - lastTime;
@@ -229,6 +234,7 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     bit += significantBits;
   }
   store<u32>(s, bit, SERIES_BIT);
+  // In this order: the time tells a reader of the newest sample whether the value belongs to it.
   store<i64>(s, t, SERIES_LAST_TIME);
   store<u64>(s, v, SERIES_LAST_VALUE);
   store<u16>(chunk, <u16>((bit + 7) >> 3), CHUNK_BYTES);
@@ -250,6 +256,9 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
   if (old != 0) {
     if (load<u32>(old, CHUNK_COUNT) >= OOO_SAMPLES_MAX || (<u32>load<u16>(old, CHUNK_KIND) & CHUNK_MARKED) != 0) {
       // Full, or on its way into a block: its samples must stay as they are.
+      prev = <u32>old;
+      old = 0;
+    } else if (t - load<i64>(old, CHUNK_MIN_TIME) > SPAN_MAX || load<i64>(old, CHUNK_MIN_TIME) - t > SPAN_MAX) {
       prev = <u32>old;
       old = 0;
     } else {
@@ -274,7 +283,7 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
   const first = load<i64>(payload);
   store<i64>(chunk, first, CHUNK_MIN_TIME);
   const span = load<i64>(payload + (<usize>n << 4)) - first;
-  store<u32>(chunk, span > 0xffffffff ? 0xffffffff : <u32>span, CHUNK_SPAN);
+  store<u32>(chunk, <u32>span, CHUNK_SPAN);
   store<u32>(chunk, n + 1, CHUNK_COUNT);
   atomic.store<u32>(s + SERIES_OOO, <u32>chunk);
   if (old != 0) retire(old, CHUNK_HEADER_BYTES + n * 16);
@@ -293,13 +302,17 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
     if (t >= bound) {
       if (!appendInOrder(s, t, v)) return -1;
       if (t > maxTime) maxTime = t;
+      if (t < minTime) minTime = t;
       return <i32>CODE_ACCEPTED;
     }
   } else if (t == lastTime) {
     return load<u64>(s, SERIES_LAST_VALUE) == v ? <i32>CODE_DUPLICATE : <i32>CODE_NEW_VALUE;
   }
   if (windowMs > 0) {
-    if (maxTime != NO_TIME && t >= maxTime - windowMs) return appendOutOfOrder(s, t, v);
+    if (maxTime != NO_TIME && t >= maxTime - windowMs) {
+      if (t < minTime) minTime = t;
+      return appendOutOfOrder(s, t, v);
+    }
     return <i32>CODE_TOO_OLD;
   }
   if (maxTime == NO_TIME || t < maxTime - (rangeMs >> 1)) return <i32>CODE_OUT_OF_BOUNDS;
@@ -352,6 +365,7 @@ export function appendBatch(refs: usize, starts: usize, n: u32, times: usize, va
   samplesEnd();
   store<u32>(ROOT_CODE_COUNTS, accepted);
   store<i64>(ROOT_MAX_TIME, maxTime);
+  store<i64>(ROOT_MIN_TIME, minTime);
   return i;
 }
 
@@ -409,6 +423,7 @@ export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
     }
     const s = seriesAt(live);
     const lastTime = load<i64>(s, SERIES_LAST_TIME);
+    if (t < minTime) minTime = t;
     if (t > lastTime) {
       if (!appendInOrder(s, t, v)) return -2;
       if (t > maxTime) maxTime = t;
@@ -418,6 +433,7 @@ export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
     taken++;
   }
   store<i64>(ROOT_MAX_TIME, maxTime);
+  store<i64>(ROOT_MIN_TIME, minTime);
   return taken;
 }
 
@@ -441,8 +457,9 @@ function uvarint32(): u32 {
 
 /**
  * Replays a series record (type byte included). A series that is already there under another ref is forwarded to.
- * @param scratch room for the canonical labels of one series: 2 len + 64 bytes
- * @returns series taken, or -1 when the record is malformed, -2 when memory is used up
+ * @param scratch room for the canonical labels of one series: 3 len + 64 bytes
+ * @returns series taken, or -1 when the record is malformed or gives a ref in use to another series, -2 when memory is
+ *          used up
  */
 export function replaySeries(p: usize, len: u32, scratch: usize): i32 {
   cursor = p + 1;
@@ -477,6 +494,7 @@ export function replaySeries(p: usize, len: u32, scratch: usize): i32 {
     }
     if (cursorEnd == 0 || ref == 0 || ref >= 0x7fffffff) return -1;
     const known = findByLabels(scratch, <u32>(out - scratch));
+    if (known != <u32>ref && seriesLive(<u32>ref)) return -1;
     if (known == 0) {
       if (seriesCreate(scratch, <u32>(out - scratch), <u32>ref) == 0) return -2;
     } else if (known != <u32>ref && !seriesForward(<u32>ref, known)) return -2;

@@ -1,13 +1,13 @@
 export { allocHeadroom, allocTop, allocUsedBytes, alloc as headAlloc, free as headFree } from './alloc';
-export { appendBatch, appendConfigure, chunksMade, replaySamples, replaySeries, replayUnknown } from './append';
+export { appendBatch, appendConfigure, chunksMade, raiseMinTime, replaySamples, replaySeries, replayUnknown } from './append';
 export { retiredCount, setReaders } from './retire';
 export { findByLabels, lookupBatch, seriesCreate, seriesResolve } from './series';
 export {
-  markedChunks, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
+  markedChunks, markedMaxTimeMs, markSlice, removedSeries, sweepNames, sweepPairsSlice, truncateBegin, truncateSlice,
 } from './truncate';
 export {
-  batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frame, pagePosition, recordPointer,
-  recordReserve, seriesRecord, setPagePosition,
+  batchClear, batchLength, batchPadPage, batchPointer, batchReserve, batchSwap, frameRecord, pagePosition, recordPointer,
+  recordReserve, seriesFrame, seriesRecord, seriesReserve, setPagePosition,
 } from './wal';
 import { allocInit } from './alloc';
 import { appendReset } from './append';

@@ -16,10 +16,11 @@ export const ROOT_SYMBOL_LIMIT: usize = 1028; // u32
 export const ROOT_PAIR_LIMIT: usize = 1032; // u32
 export const ROOT_SYMBOL_TABLE: usize = 1036; // u32, hash table of symbols: u32 mask, then ids
 export const ROOT_FIRST_NAME: usize = 1040; // u32, first record of the chain of label names
-export const ROOT_GENERATION: usize = 1044; // u32, grows whenever symbols or pairs were dropped
+export const ROOT_GENERATION: usize = 1044; // u32, grows whenever a symbol or a pair becomes unreachable
 export const ROOT_SERIES_COUNT: usize = 1048; // u32, live series
 export const ROOT_PAIR_TABLE: usize = 1052; // u32, hash table of pairs: u32 mask, then ids
 export const ROOT_MAX_TIME: usize = 1056; // i64
+export const ROOT_MIN_TIME: usize = 1064; // i64, about the time of the oldest sample
 export const ROOT_CODE_COUNTS: usize = 1088; // u32 per outcome code of the last batch
 export const ROOT_CODE_FIRST: usize = 1152; // u32 per outcome code: index of its first sample
 

@@ -151,9 +151,11 @@ export function seriesCreate(labels: usize, len: u32, wanted: u32): u32 {
     const valueLen = uvarint();
     const value = internSymbol(cursor, valueLen);
     cursor += valueLen;
-    if (name == 0 || value == 0) return 0;
-    const pair = internPair(name, value);
-    if (pair == 0) return 0;
+    const pair = name == 0 || value == 0 ? 0 : internPair(name, value);
+    if (pair == 0) {
+      free(block, 4 + count * 4);
+      return 0;
+    }
     store<u32>(block + (<usize>i << 2), pair, 4);
   }
   const s = seriesAt(ref);
@@ -163,15 +165,19 @@ export function seriesCreate(labels: usize, len: u32, wanted: u32): u32 {
   store<i64>(s, NO_TIME, SERIES_LAST_TIME);
   store<u32>(s, FLAG_EMPTY, SERIES_FLAGS);
   store<u32>(s, <u32>block, SERIES_LABELS);
+  for (let i: u32 = 0; i < count; i++) {
+    if (postingsAdd(load<u32>(block + (<usize>i << 2), 4), ref)) continue;
+    // Some postings name this ref by now: it counts as used, by a dead series.
+    if (ref >= load<u32>(ROOT_SERIES_LIMIT)) atomic.store<u32>(ROOT_SERIES_LIMIT, ref + 1);
+    bury(s, block);
+    return 0;
+  }
   const tag = <u32>(hash1 >> 32);
   let k = tag & mask;
   while (load<u32>(table + (<usize>k << 3)) != 0) k = (k + 1) & mask;
   store<u32>(table + (<usize>k << 3), ref);
   store<u32>(table + (<usize>k << 3), tag, 4);
   filled++;
-  for (let i: u32 = 0; i < count; i++) {
-    if (!postingsAdd(load<u32>(block + (<usize>i << 2), 4), ref)) return 0;
-  }
   if (ref >= load<u32>(ROOT_SERIES_LIMIT)) atomic.store<u32>(ROOT_SERIES_LIMIT, ref + 1);
   store<u32>(ROOT_SERIES_COUNT, load<u32>(ROOT_SERIES_COUNT) + 1);
   return ref;
@@ -209,16 +215,21 @@ export function seriesRemove(ref: u32): void {
   let k = tag & mask;
   while (load<u32>(table + (<usize>k << 3)) != ref) k = (k + 1) & mask;
   store<u32>(table + (<usize>k << 3), TOMBSTONE);
+  bury(s, block);
+  store<u32>(ROOT_SERIES_COUNT, load<u32>(ROOT_SERIES_COUNT) - 1);
+}
+
+/** Takes the labels from a series record, which makes it a dead one, and has the postings of its pairs swept. */
+function bury(s: usize, block: usize): void {
   const count = load<u32>(block);
   for (let i: u32 = 0; i < count; i++) {
     store<u32>(pairAt(load<u32>(block + (<usize>i << 2), 4)), 1, PAIR_DIRTY);
   }
   atomic.store<u32>(s + SERIES_LABELS, 0);
   retire(block, 4 + count * 4);
-  store<u32>(ROOT_SERIES_COUNT, load<u32>(ROOT_SERIES_COUNT) - 1);
 }
 
-/** Frees the pages of 4096 records in which no series lives and none will: all but the newest. */
+/** Frees the pages of 4096 records in which no series lives, none will, and none is stood for: all but the newest. */
 export function freeDeadPages(): u32 {
   const last = load<u32>(ROOT_SERIES_LIMIT) >> PAGE_BITS;
   let freed: u32 = 0;
@@ -227,7 +238,8 @@ export function freeDeadPages(): u32 {
     const page = <usize>load<u32>(slot);
     if (page == 0) continue;
     let k: u32 = 0;
-    while (k <= PAGE_MASK && load<u32>(page + <usize>(k * SERIES_BYTES), SERIES_LABELS) == 0) k++;
+    // A record that forwards to a live series is needed as long as the log may name it.
+    while (k <= PAGE_MASK && seriesResolve((i << PAGE_BITS) + k) == 0) k++;
     if (k <= PAGE_MASK) continue;
     atomic.store<u32>(slot, 0);
     retire(page, SERIES_BYTES << PAGE_BITS);

@@ -387,6 +387,12 @@ export function releaseSymbol(id: u32): void {
   free(text, load<u32>(text) + 4);
   store<u32>(s, freeSymbol, SYMBOL_USES);
   freeSymbol = id;
+}
+
+// Readers keep what they learnt about an id until the generation changes. It changes when an id becomes unreachable, not
+// when it is free: a query that begins after that cannot come upon the id any more, and one that began before keeps it
+// from being given out again. A change at the release would come while queries run that still trust what they kept.
+function nextGeneration(): void {
   atomic.store<u32>(ROOT_GENERATION, load<u32>(ROOT_GENERATION) + 1);
 }
 
@@ -400,7 +406,8 @@ function dropSymbolUse(id: u32): void {
   const mask = load<u32>(table);
   let k = load<u32>(s, SYMBOL_HASH) & mask;
   while (load<u32>(table + 4 + (<usize>k << 2)) != id) k = (k + 1) & mask;
-  store<u32>(table + 4 + (<usize>k << 2), TOMBSTONE);
+  atomic.store<u32>(table + 4 + (<usize>k << 2), TOMBSTONE);
+  nextGeneration();
   retireId(RETIRED_SYMBOL, id);
 }
 
@@ -413,7 +420,6 @@ export function releasePair(id: u32): void {
   freePair = id;
   dropSymbolUse(name);
   dropSymbolUse(value);
-  atomic.store<u32>(ROOT_GENERATION, load<u32>(ROOT_GENERATION) + 1);
 }
 
 /** Unlinks the pairs of one label name that have no series left. Queries that stand on one still find its successor. */
@@ -432,6 +438,7 @@ export function sweepName(record: usize): u32 {
       while (load<u32>(table + 4 + (<usize>k << 2)) != id) k = (k + 1) & mask;
       atomic.store<u32>(table + 4 + (<usize>k << 2), TOMBSTONE);
       store<u32>(record, load<u32>(record, NAME_PAIR_COUNT) - 1, NAME_PAIR_COUNT);
+      nextGeneration();
       retireId(RETIRED_PAIR, id);
       dropped++;
     } else link = p + PAIR_NEXT;

@@ -1,7 +1,7 @@
 // Letting go of what a block has taken over, in slices short enough for the ingest thread. First the chunks that shall go
 // into the block are marked; a worker thread writes the block from the marked chunks while ingestion goes on; then
 // exactly the marked chunks leave the head, series without samples are removed, and their postings swept.
-import { alloc } from './alloc';
+import { alloc, free } from './alloc';
 import { sealChunk } from './append';
 import {
   CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_MARKED, CHUNK_MIN_TIME, CHUNK_PAYLOAD,
@@ -14,16 +14,30 @@ import { pairAt, postingsSweep, sweepName } from './symbols';
 
 export let markedChunks: u32 = 0;
 export let removedSeries: u32 = 0;
+let markedMaxTime: i64 = i64.MIN_VALUE;
 
 export function truncateBegin(): void {
   markedChunks = 0;
   removedSeries = 0;
+  markedMaxTime = i64.MIN_VALUE;
+}
+
+/** Time of the newest sample in the chunks marked since truncateBegin, ms; -2^63 when there are none. */
+export function markedMaxTimeMs(): f64 {
+  return <f64>markedMaxTime;
+}
+
+// @ts-ignore: decorator
+@inline function endOf(chunk: usize): i64 {
+  return load<i64>(chunk, CHUNK_MIN_TIME) + <i64>load<u32>(chunk, CHUNK_SPAN);
 }
 
 // @ts-ignore: decorator
 @inline function mark(chunk: usize): void {
   store<u16>(chunk, <u16>(<u32>load<u16>(chunk, CHUNK_KIND) | CHUNK_MARKED), CHUNK_KIND);
   markedChunks++;
+  const end = endOf(chunk);
+  if (end > markedMaxTime) markedMaxTime = end;
 }
 
 /** Splits an out-of-order chunk in two at `time`: `older` gets the earlier samples and takes the chunk's place in the chain. */
@@ -33,7 +47,10 @@ function splitRaw(link: usize, chunk: usize, time: i64): usize {
   while (load<i64>(chunk + (<usize>k << 4), CHUNK_PAYLOAD) < time) k++;
   const older = alloc(CHUNK_HEADER_BYTES + k * 16);
   const newer = alloc(CHUNK_HEADER_BYTES + (n - k) * 16);
-  if (older == 0 || newer == 0) return 0;
+  if (older == 0 || newer == 0) {
+    if (older != 0) free(older, CHUNK_HEADER_BYTES + k * 16);
+    return 0;
+  }
   copyRaw(older, chunk, 0, k);
   copyRaw(newer, chunk, k, n - k);
   store<u32>(older, load<u32>(chunk, CHUNK_PREV), CHUNK_PREV);
@@ -50,19 +67,19 @@ function copyRaw(to: usize, from: usize, start: u32, n: u32): void {
   store<u16>(to, <u16>(n << 4), CHUNK_BYTES);
   store<u16>(to, CHUNK_KIND_RAW, CHUNK_KIND);
   store<i64>(to, first, CHUNK_MIN_TIME);
-  store<u32>(to, <u32>min<i64>(last - first, 0xffffffff), CHUNK_SPAN);
+  store<u32>(to, <u32>(last - first), CHUNK_SPAN);
   store<u32>(to, n, CHUNK_COUNT);
 }
 
 function markSeries(s: usize, time: i64): void {
   let chunk = <usize>load<u32>(s, SERIES_CHUNK);
-  if (chunk != 0 && load<i64>(chunk, CHUNK_MIN_TIME) + <i64>load<u32>(chunk, CHUNK_SPAN) < time) {
+  if (chunk != 0 && load<i64>(chunk, CHUNK_MIN_TIME) < time) {
     sealChunk(s);
     chunk = <usize>load<u32>(s, SERIES_CHUNK);
   }
   for (; chunk != 0; chunk = <usize>load<u32>(chunk, CHUNK_PREV)) {
     if ((<u32>load<u16>(chunk, CHUNK_KIND) & CHUNK_MARKED) != 0) break;
-    if (load<i64>(chunk, CHUNK_MIN_TIME) + <i64>load<u32>(chunk, CHUNK_SPAN) < time) mark(chunk);
+    if (load<i64>(chunk, CHUNK_MIN_TIME) < time) mark(chunk);
   }
   let link = s + SERIES_OOO;
   let late = <usize>load<u32>(link);
@@ -72,9 +89,8 @@ function markSeries(s: usize, time: i64): void {
       if (load<i64>(late + (<usize>(n - 1) << 4), CHUNK_PAYLOAD) < time) mark(late);
       else if (load<i64>(late, CHUNK_MIN_TIME) < time) {
         const older = splitRaw(link, late, time);
-        if (older == 0) return;
-        mark(older);
-        late = older;
+        if (older != 0) late = older;
+        mark(late);
       }
     }
     link = late + CHUNK_PREV;
@@ -82,7 +98,11 @@ function markSeries(s: usize, time: i64): void {
   }
 }
 
-/** Marks what lies wholly before `timeMs`, for up to `budget` series from `ref` on. Returns the next ref, 0 at the end. */
+/**
+ * Marks every sample before `timeMs`, for up to `budget` series from `ref` on: after the cut the log is not replayed for
+ * them, so none may stay behind. A chunk that begins before and ends after goes as a whole (which happens when a head is
+ * flushed while samples come in; at block borders chunks end anyway). Returns the next ref, 0 at the end.
+ */
 export function markSlice(ref: u32, budget: u32, timeMs: f64): u32 {
   const time = <i64>timeMs;
   const limit = load<u32>(ROOT_SERIES_LIMIT);

@@ -45,18 +45,28 @@ export function extrapolatedRow(isCounter: bool, isRate: bool, range: f64, row: 
     const rangeEnd = referenceMs + <f64>k * stepMs;
     const firstTime = timeAt(from);
     const lastTime = timeAt(last);
-    let toStart = (firstTime - (rangeEnd - range)) / 1000;
-    let toEnd = (rangeEnd - lastTime) / 1000;
+    // Divisions are what this loop costs: two at once, and those only that can change the result.
+    const ends = f64x2.div(
+      f64x2.replace_lane(f64x2.splat(firstTime - (rangeEnd - range)), 1, rangeEnd - lastTime),
+      f64x2.splat(1000),
+    );
+    let toStart = f64x2.extract_lane(ends, 0);
+    let toEnd = f64x2.extract_lane(ends, 1);
     const sampled = (lastTime - firstTime) / 1000;
-    const average = sampled / <f64>(last - from);
-    const threshold = average * 1.1;
-    if (toStart >= threshold) toStart = average / 2;
-    if (isCounter) {
-      let toZero = toStart;
-      if (result > 0 && firstValue >= 0) toZero = sampled * (firstValue / result);
+    const gaps = <f64>(last - from);
+    // Far below 1.1 average gaps on both sides: the exact average does not matter.
+    if (!(max(toStart, toEnd) * gaps < sampled * 1.0999)) {
+      const average = sampled / gaps;
+      const threshold = average * 1.1;
+      if (toStart >= threshold) toStart = average / 2;
+      if (toEnd >= threshold) toEnd = average / 2;
+    }
+    // A counter cannot have been below zero: the start is no farther than where the line meets zero. Skipped when that
+    // point lies clearly beyond.
+    if (isCounter && result > 0 && firstValue >= 0 && !(sampled * firstValue > toStart * result * 1.000001)) {
+      const toZero = sampled * (firstValue / result);
       if (toZero < toStart) toStart = toZero;
     }
-    if (toEnd >= threshold) toEnd = average / 2;
     let factor: f64 = sampled == 0 ? 1 : (sampled + toStart + toEnd) / sampled;
     if (isRate) factor /= rangeSeconds;
     emit(row, present, k, result * factor);

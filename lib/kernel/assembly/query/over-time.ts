@@ -2,7 +2,7 @@
 // the order of additions is part of the answer; counts and extremes do not depend on it.
 
 import {
-  emit, fromOf, isInfinite, positions, stepCount, timeAt, toOf, valueAt,
+  emit, fromOf, isInfinite, positions, stepCount, timeAt, toOf, valueAt, values,
 } from './columns';
 import { queryQuantile } from './sort';
 
@@ -28,64 +28,153 @@ export function edgeRow(wantLast: bool, wantTime: bool, row: usize, present: usi
   }
 }
 
+// Windows shorter than this are not worth being summed side by side.
+const SIDE_BY_SIDE_MIN: u32 = 4;
+
 export function sumRow(row: usize, present: usize): void {
-  for (let k: u32 = 0; k < stepCount; k++) {
-    const from = fromOf(k);
-    const to = toOf(k);
-    if (to <= from) continue;
-    let s: f64 = 0;
-    let c: f64 = 0;
-    for (let i = from; i < to; i++) {
-      const x = valueAt(i);
-      const t = s + x;
-      if (isInfinite(t)) c = 0;
-      else if (Math.abs(s) >= Math.abs(x)) c += (s - t) + x;
-      else c += (x - t) + s;
-      s = t;
-    }
-    emit(row, present, k, isInfinite(s) ? s : s + c);
-  }
+  sumsRow(false, row, present);
 }
 
 export function avgRow(row: usize, present: usize): void {
-  for (let k: u32 = 0; k < stepCount; k++) {
-    const from = fromOf(k);
-    const to = toOf(k);
-    if (to <= from) continue;
-    let s = valueAt(from);
-    let c: f64 = 0;
-    let n: f64 = 1;
-    let i = from + 1;
-    for (; i < to; i++) {
-      const x = valueAt(i);
-      const t = s + x;
-      // The sum would overflow: go on with a running mean from here.
-      if (isInfinite(t)) break;
-      if (Math.abs(s) >= Math.abs(x)) c += (s - t) + x;
-      else c += (x - t) + s;
-      s = t;
-      n += 1;
+  sumsRow(true, row, present);
+}
+
+function sumsRow(wantMean: bool, row: usize, present: usize): void {
+  let k: u32 = 0;
+  while (k < stepCount) {
+    let end = k + 1;
+    if (areAlike(k)) {
+      end = k + 4;
+      if (sumFour(wantMean, k, row, present)) k = end;
     }
-    if (i == to) {
-      emit(row, present, k, s / n + c / n);
-      continue;
+    for (; k < end; k++) {
+      const from = fromOf(k);
+      const to = toOf(k);
+      if (to > from) emit(row, present, k, wantMean ? meanOf(from, to) : sumOf(from, to));
     }
-    s /= n;
-    c /= n;
-    for (; i < to; i++) {
-      n += 1;
-      const q = (n - 1) / n;
-      const x = valueAt(i) / n;
-      s *= q;
-      c *= q;
-      const t = s + x;
-      if (isInfinite(t)) c = 0;
-      else if (Math.abs(s) >= Math.abs(x)) c += (s - t) + x;
-      else c += (x - t) + s;
-      s = t;
-    }
-    emit(row, present, k, s + c);
   }
+}
+
+/** Whether the windows of four steps hold the same number of samples, and not too few. */
+@inline
+function areAlike(k: u32): bool {
+  if (k + 4 > stepCount) return false;
+  const n = toOf(k) - fromOf(k);
+  return n >= SIDE_BY_SIDE_MIN && toOf(k + 1) - fromOf(k + 1) == n && toOf(k + 2) - fromOf(k + 2) == n &&
+    toOf(k + 3) - fromOf(k + 3) == n;
+}
+
+@inline
+function valuesOf(a: usize, b: usize): v128 {
+  return v128.load64_lane(b, v128.load64_zero(a), 1);
+}
+
+/**
+ * Sums or means of four windows of equal length, one lane each: every window is added up in its own order, as `sumOf`
+ * and `meanOf` do, but none waits for the additions of the others. False, with nothing written, when a sum overflows.
+ */
+function sumFour(wantMean: bool, k: u32, row: usize, present: usize): bool {
+  const bytes = (<usize>(toOf(k) - fromOf(k))) << 3;
+  let a = values + ((<usize>fromOf(k)) << 3);
+  let b = values + ((<usize>fromOf(k + 1)) << 3);
+  let c = values + ((<usize>fromOf(k + 2)) << 3);
+  let d = values + ((<usize>fromOf(k + 3)) << 3);
+  const end = a + bytes;
+  let s1 = f64x2.splat(0);
+  let s2 = f64x2.splat(0);
+  if (wantMean) {
+    s1 = valuesOf(a, b);
+    s2 = valuesOf(c, d);
+    a += 8;
+    b += 8;
+    c += 8;
+    d += 8;
+  }
+  let c1 = f64x2.splat(0);
+  let c2 = f64x2.splat(0);
+  let over = f64x2.splat(0);
+  const infinity = f64x2.splat(Infinity);
+  while (a < end) {
+    const x1 = valuesOf(a, b);
+    const x2 = valuesOf(c, d);
+    const t1 = f64x2.add(s1, x1);
+    const t2 = f64x2.add(s2, x2);
+    const larger1 = f64x2.ge(f64x2.abs(s1), f64x2.abs(x1));
+    const larger2 = f64x2.ge(f64x2.abs(s2), f64x2.abs(x2));
+    const rest1 = f64x2.add(f64x2.sub(v128.bitselect(s1, x1, larger1), t1), v128.bitselect(x1, s1, larger1));
+    const rest2 = f64x2.add(f64x2.sub(v128.bitselect(s2, x2, larger2), t2), v128.bitselect(x2, s2, larger2));
+    c1 = f64x2.add(c1, rest1);
+    c2 = f64x2.add(c2, rest2);
+    over = v128.or(over, v128.or(f64x2.eq(f64x2.abs(t1), infinity), f64x2.eq(f64x2.abs(t2), infinity)));
+    s1 = t1;
+    s2 = t2;
+    a += 8;
+    b += 8;
+    c += 8;
+    d += 8;
+  }
+  if (v128.any_true(over)) return false;
+  if (wantMean) {
+    const n = f64x2.splat(<f64>(bytes >> 3));
+    s1 = f64x2.div(s1, n);
+    s2 = f64x2.div(s2, n);
+    c1 = f64x2.div(c1, n);
+    c2 = f64x2.div(c2, n);
+  }
+  s1 = f64x2.add(s1, c1);
+  s2 = f64x2.add(s2, c2);
+  emit(row, present, k, f64x2.extract_lane(s1, 0));
+  emit(row, present, k + 1, f64x2.extract_lane(s1, 1));
+  emit(row, present, k + 2, f64x2.extract_lane(s2, 0));
+  emit(row, present, k + 3, f64x2.extract_lane(s2, 1));
+  return true;
+}
+
+function sumOf(from: u32, to: u32): f64 {
+  let s: f64 = 0;
+  let c: f64 = 0;
+  for (let i = from; i < to; i++) {
+    const x = valueAt(i);
+    const t = s + x;
+    if (isInfinite(t)) c = 0;
+    else if (Math.abs(s) >= Math.abs(x)) c += (s - t) + x;
+    else c += (x - t) + s;
+    s = t;
+  }
+  return isInfinite(s) ? s : s + c;
+}
+
+function meanOf(from: u32, to: u32): f64 {
+  let s = valueAt(from);
+  let c: f64 = 0;
+  let n: f64 = 1;
+  let i = from + 1;
+  for (; i < to; i++) {
+    const x = valueAt(i);
+    const t = s + x;
+    // The sum would overflow: go on with a running mean from here.
+    if (isInfinite(t)) break;
+    if (Math.abs(s) >= Math.abs(x)) c += (s - t) + x;
+    else c += (x - t) + s;
+    s = t;
+    n += 1;
+  }
+  if (i == to) return s / n + c / n;
+  s /= n;
+  c /= n;
+  for (; i < to; i++) {
+    n += 1;
+    const q = (n - 1) / n;
+    const x = valueAt(i) / n;
+    s *= q;
+    c *= q;
+    const t = s + x;
+    if (isInfinite(t)) c = 0;
+    else if (Math.abs(s) >= Math.abs(x)) c += (s - t) + x;
+    else c += (x - t) + s;
+    s = t;
+  }
+  return s + c;
 }
 
 /** Whether `candidate` takes the place of `best`: strictly better (`orEqual`: not worse), or best is NaN. */

@@ -108,7 +108,8 @@ const METRIC_NAME: u64 = 0x5f5f656d616e5f5f;
 
 /**
  * Checks the label fields at [p, p + len), as the scanner delimited them (`0a len` per label, lengths in bounds).
- * The first finding in order of the labels is returned; what is wrong stands in invalidAddress and invalidLength.
+ * LABELS_MALFORMED wins over everything; else the first finding in order of the labels is returned, and what is wrong
+ * stands in invalidAddress and invalidLength.
  */
 export function validateLabels(p: usize, len: u32): i32 {
   const end = p + len;
@@ -121,6 +122,7 @@ export function validateLabels(p: usize, len: u32): i32 {
   let total: u32 = 0;
   let previous: usize = 0;
   let previousLength: u32 = 0;
+  let finding = LABELS_CANONICAL;
   invalidAddress = 0;
   invalidLength = 0;
   while (pos < end) {
@@ -134,7 +136,7 @@ export function validateLabels(p: usize, len: u32): i32 {
     let fields: u32 = 0;
     while (pos < labelEnd) {
       const tag = varint(labelEnd);
-      if (failed || tag >> 3 == 0) return LABELS_MALFORMED;
+      if (failed || tag >> 3 == 0 || tag >> 3 > 0x1fffffff) return LABELS_MALFORMED;
       const wire = <u32>tag & 7;
       if (tag == 0x0a || tag == 0x12) {
         const size = varint(labelEnd);
@@ -166,24 +168,24 @@ export function validateLabels(p: usize, len: u32): i32 {
     }
     if (failed) return LABELS_MALFORMED;
     if (fields != 2) canonical = false;
+    // The rest is looked at even after a finding: a request that is malformed anywhere is refused as a whole.
+    if (finding != LABELS_CANONICAL) continue;
+    const isMetricName = nameLength == 8 && load<u64>(name) == METRIC_NAME;
+    const order = previous == 0 ? -1 : compare(previous, previousLength, name, nameLength);
     invalidAddress = <u32>name;
     invalidLength = nameLength;
-    if (nameLength == 0 || !isUtf8(name, nameLength)) return LABELS_NAME_INVALID;
-    if (nameLength > nameBytesMax) return LABELS_NAME_TOO_LONG;
-    const isMetricName = nameLength == 8 && load<u64>(name) == METRIC_NAME;
-    if (valueLength > valueBytesMax) return LABELS_VALUE_TOO_LONG;
-    if (!isUtf8(value, valueLength)) {
-      if (!isMetricName) return LABELS_VALUE_INVALID;
-      invalidAddress = <u32>value;
-      invalidLength = valueLength;
-      return LABELS_METRIC_NAME_INVALID;
-    }
+    if (nameLength == 0 || !isUtf8(name, nameLength)) finding = LABELS_NAME_INVALID;
+    else if (nameLength > nameBytesMax) finding = LABELS_NAME_TOO_LONG;
+    else if (valueLength > valueBytesMax) finding = LABELS_VALUE_TOO_LONG;
+    else if (!isUtf8(value, valueLength)) {
+      finding = isMetricName ? LABELS_METRIC_NAME_INVALID : LABELS_VALUE_INVALID;
+      if (isMetricName) {
+        invalidAddress = <u32>value;
+        invalidLength = valueLength;
+      }
+    } else if (order == 0) finding = LABELS_DUPLICATE;
+    if (order > 0) canonical = false;
     if (isMetricName && valueLength > 0) hasMetricName = true;
-    if (previous != 0) {
-      const order = compare(previous, previousLength, name, nameLength);
-      if (order == 0) return LABELS_DUPLICATE;
-      if (order > 0) canonical = false;
-    }
     previous = name;
     previousLength = nameLength;
     if (valueLength == 0) canonical = false;
@@ -192,6 +194,7 @@ export function validateLabels(p: usize, len: u32): i32 {
       total += nameLength + valueLength;
     }
   }
+  if (finding != LABELS_CANONICAL) return finding;
   invalidAddress = 0;
   invalidLength = 0;
   if (!hasMetricName) return LABELS_MISSING_NAME;

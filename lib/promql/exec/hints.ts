@@ -1,3 +1,4 @@
+import { formatG } from '../func/index.js';
 import type { PositionRange } from '../parse/index.js';
 import type { QueryContext } from './context.js';
 import { labelIdOf } from './label-columns.js';
@@ -68,4 +69,42 @@ function hintText(context: QueryContext, name: number, type: number): string | n
   }
   if (metric === '' || COUNTER_SUFFIXES.some((suffix) => metric.endsWith(suffix))) return null;
   return `metric might not be a counter, name does not end in _total/_sum/_count/_bucket: ${JSON.stringify(metric)}`;
+}
+
+/** Warns about quantiles outside [0, 1], at steps where some series has a result. */
+export class QuantileHintRows extends RowSource {
+  readonly isScratch: boolean;
+  private readonly child: RowSource;
+  private readonly pos: PositionRange;
+  /** Steps with a bad quantile that was not warned about, by quantile. */
+  private readonly badSteps = new Map<number, number[]>();
+
+  constructor(child: RowSource, quantiles: Float64Array, pos: PositionRange) {
+    super(child.context, child.labels, child.steps, child.dropMarks);
+    this.child = child;
+    this.isScratch = child.isScratch;
+    this.pos = pos;
+    quantiles.forEach((q, k) => {
+      if (q >= 0 && q <= 1) return;
+      const steps = this.badSteps.get(q);
+      if (steps === undefined) this.badSteps.set(q, [k]);
+      else steps.push(k);
+    });
+  }
+
+  read(from: number, to: number): Block {
+    const block = this.child.read(from, to);
+    const { u8 } = this.context.kernel;
+    for (const [q, steps] of this.badSteps) {
+      for (let i = 0; i < to - from; i++) {
+        const present = block.present + i * this.steps;
+        if (!steps.some((k) => u8[present + k] !== 0)) continue;
+        const text = `quantile value should be between 0 and 1, got ${formatG(q)}`;
+        this.context.annotations.warn(text, this.pos);
+        this.badSteps.delete(q);
+        break;
+      }
+    }
+    return block;
+  }
 }
