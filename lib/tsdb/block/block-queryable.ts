@@ -9,6 +9,7 @@ import {
   type SelectHints,
   type SeriesSet,
 } from '../../storage/index.js';
+import { ENCODING, PlainChunkWriter } from '../chunk/index.js';
 import { intersectPostings, SeriesEntry, unitePostings } from '../index/index.js';
 import type { BlockReader } from './block-reader.js';
 import type { CopiedChunks } from './chunk-reader.js';
@@ -29,10 +30,12 @@ const SERIES_SCAN_MAX = 4096;
 export class BlockQueryable implements Queryable {
   readonly #block: BlockReader;
   readonly #cutter: TombstoneCutter;
+  #plain: PlainChunkWriter | null;
 
   constructor(block: BlockReader) {
     this.#block = block;
     this.#cutter = new TombstoneCutter();
+    this.#plain = null;
   }
 
   async select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
@@ -56,7 +59,7 @@ export class BlockQueryable implements Queryable {
       }
     }
     const copied = chunks.copy(columns.chunkRefs, columns.chunkCount, arena);
-    this.#refuseAggregates(copied);
+    this.#makePlain(copied, arena);
     if (!hints.withoutChunks) {
       for (const [chunk, intervals] of cuts) this.#cutter.cut(copied, chunk, intervals, arena);
     }
@@ -149,17 +152,33 @@ export class BlockQueryable implements Queryable {
     return Array.from(wanted, (id) => this.#block.index.symbols.text(id));
   }
 
-  #refuseAggregates(copied: CopiedChunks): void {
-    for (const encoding of copied.encodings) {
+  /** Replaces chunks with start times by those that the engine reads, and refuses what it can't. */
+  #makePlain(copied: CopiedChunks, arena: ChunkArena): void {
+    const { encodings, addresses, byteLengths } = copied;
+    for (let i = 0; i < encodings.length; i++) {
+      const encoding = encodings[i]!;
       if (encoding >= CHUNK_ENCODING.xor && encoding <= CHUNK_ENCODING.floatHistogram) continue;
-      const what = encoding === 255 ? 'downsampled (aggregate) chunks' : `chunks of encoding ${encoding}`;
-      throw new VarveError(
-        'unavailable',
-        'chunk-encoding-unsupported',
-        `block ${this.#block.meta.ulid} holds ${what}, which cannot be queried`,
-        { details: { block: this.#block.meta.ulid, encoding } },
-      );
+      if (encoding < ENCODING.xor2 || encoding > ENCODING.floatHistogramSt) throw this.#unreadable(encoding);
+      this.#plain ??= new PlainChunkWriter();
+      const source = arena.bytes().subarray(addresses[i]!, addresses[i]! + byteLengths[i]!);
+      const plain = this.#plain.write(encoding, source);
+      const address = arena.reserve(plain.data.length);
+      arena.bytes().set(plain.data, address);
+      encodings[i] = plain.encoding;
+      addresses[i] = address;
+      byteLengths[i] = plain.data.length;
     }
+  }
+
+  #unreadable(encoding: number): VarveError {
+    const isAggregate = encoding === ENCODING.aggregate;
+    const what = isAggregate ? 'downsampled (aggregate) chunks' : `chunks of encoding ${encoding}`;
+    return new VarveError(
+      'unavailable',
+      'chunk-encoding-unsupported',
+      `block ${this.#block.meta.ulid} holds ${what}, which cannot be queried`,
+      { details: { block: this.#block.meta.ulid, encoding } },
+    );
   }
 }
 

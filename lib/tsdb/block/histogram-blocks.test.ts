@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { bytesFromHex, bytesToHex } from '../../bytes/index.js';
 import {
   type FloatHistogram,
   formatHistogram,
@@ -12,9 +13,13 @@ import {
 } from '../../histogram/index.js';
 import { labelsFromObject } from '../../labels/index.js';
 import { SeededPrng } from '../../prng/index.js';
+import { ArrayArena } from '../../storage/index.js';
 import { HistogramAppender } from '../chunk/index.js';
+import { crc32c, writeBe32 } from '../index/index.js';
+import { BlockQueryable } from './block-queryable.js';
+import { BlockReader } from './block-reader.js';
 import type { BlockChunk } from './block-writer.js';
-import { promtool, T, type TestSeries, writeTestBlock } from './testing.js';
+import { hints, promtool, T, type TestSeries, writeTestBlock } from './testing.js';
 import { verifyBlock } from './verify.js';
 
 /**
@@ -82,6 +87,42 @@ function seriesOf<H extends IntegerHistogram | FloatHistogram>(
   add(appender.cut(), T + (samples.length - 1) * 15_000, 0);
   return { labels: labelsFromObject({ __name__: name }), chunks };
 }
+
+describe('a block with start times in its chunks', () => {
+  test.each([
+    [
+      4,
+      '00040080a0abfef96200000000000000009875c22bffa12fffd603',
+      1,
+      '000480a0abfef96200000000000000009875c457fec25fff6c06',
+    ],
+    [
+      5,
+      '000381748ca48c5fc0003179fcad0018a920193333333333334651b0ea01f83a98a476676ccccccccccce211be91fea200',
+      2,
+      '000300748ca48c5fc0003179fcad0018a920193333333333334651f83a98a476676ccccccccccce2237d23fd44',
+    ],
+  ])('answers with chunks that have none: encoding %i', async (encoding, stored, plain, answered) => {
+    const folder = mkdtempSync(join(tmpdir(), 'varve-histograms-'));
+    const data = bytesFromHex(stored);
+    const chunk = { minTime: T, maxTime: T + 45_000, encoding: plain, data };
+    const meta = writeTestBlock(folder, [{ labels: labelsFromObject({ __name__: 'x' }), chunks: [chunk] }]);
+    // The writer makes no such chunks: the encoding, behind header and length, is put in afterwards.
+    const segment = join(folder, meta.ulid, 'chunks/000001');
+    const bytes = readFileSync(segment);
+    bytes[9] = encoding;
+    writeBe32(bytes, 10 + data.length, crc32c(bytes, 9, 10 + data.length));
+    writeFileSync(segment, bytes);
+    const block = BlockReader.open(join(folder, meta.ulid));
+    const arena = new ArrayArena();
+    const set = await new BlockQueryable(block).select([], hints(), arena);
+    block.close();
+    rmSync(folder, { recursive: true });
+    const address = set.chunkAddresses[0]!;
+    expect(set.chunkEncodings[0]).toBe(plain);
+    expect(bytesToHex(arena.bytes().subarray(address, address + set.chunkByteLengths[0]!))).toBe(answered);
+  });
+});
 
 (tool === null ? describe.skip : describe)('promtool', () => {
   let folder = '';
