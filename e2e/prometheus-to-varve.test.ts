@@ -11,7 +11,8 @@ import { startVarve, type Varve } from './varve.js';
  * to arrive too. Queries look at a time that is safely in the past, as the newest samples may still be queued.
  */
 
-const SCRAPE_SECONDS = Number(process.env['E2E_SCRAPE_SECONDS'] ?? 120);
+/** Less than a minute leaves no span to compare: both ends are kept clear of what is still on its way. */
+const SCRAPE_SECONDS = Math.max(60, Number(process.env['E2E_SCRAPE_SECONDS'] ?? 120));
 /** Start-up of the sender's queue: Prometheus does not send what it scraped before that. */
 const HEAD_SECONDS = 8;
 /** The widest range in the queries plus their offset. */
