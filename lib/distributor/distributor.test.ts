@@ -19,7 +19,7 @@ const target: IngestTarget = {
     recorded.push([tenant, labels.map((each) => each.value).join(), label!.value, value, countMax]);
     return label!.value !== 'late';
   },
-  append(_tenant, scan, _futureLimitMs, admission) {
+  append(_tenant, scan, _histograms, _futureLimitMs, admission) {
     const { seriesCount, sampleCount } = scan.columns;
     for (let i = 0; i < seriesCount; i++) {
       if (admission.admit(i) !== null && i >= admission.seriesMax && admission.seriesMax > 0) {
@@ -28,7 +28,7 @@ const target: IngestTarget = {
     }
     const counts = new Uint32Array(16);
     counts[SAMPLE_CODE.accepted] = sampleCount;
-    return { counts, examples: new Map(), durable: Promise.resolve() };
+    return { counts, histogramCounts: new Uint32Array(16), examples: new Map(), durable: Promise.resolve() };
   },
 };
 

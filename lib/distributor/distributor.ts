@@ -145,6 +145,7 @@ export class Distributor implements PushService {
     const appended = this.#parts.target.append(
       tenant,
       scan,
+      [],
       futureLimitMs,
       this.#admission(limits, report, refused),
     );

@@ -7,7 +7,7 @@ import type { ScanKernel } from '../kernel/index.js';
 import type { LabelSet } from '../labels/index.js';
 import type { LimitsProvider } from '../limits/index.js';
 import type { Matcher } from '../matcher/index.js';
-import type { AppendReport, BatchAppender, SeriesAdmission } from '../storage/index.js';
+import type { AppendReport, BatchAppender, HistogramSample, SeriesAdmission } from '../storage/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import { isValidTenant } from '../tenant/index.js';
 import type { CutBlock, HeadStatistics, HeadView } from '../tsdb/head/index.js';
@@ -210,7 +210,13 @@ export class Ingester implements BatchAppender {
     return store;
   }
 
-  append(tenant: string, scan: ScanKernel, futureLimitMs: number, admission: SeriesAdmission): AppendReport {
+  append(
+    tenant: string,
+    scan: ScanKernel,
+    histograms: readonly HistogramSample[],
+    futureLimitMs: number,
+    admission: SeriesAdmission,
+  ): AppendReport {
     const store = this.#stores.get(tenant);
     if (store === undefined) {
       throw new VarveError(
@@ -219,7 +225,7 @@ export class Ingester implements BatchAppender {
         `the store of tenant ${tenant} is being opened: retry`,
       );
     }
-    return store.append(scan, futureLimitMs, admission);
+    return store.append(scan, histograms, futureLimitMs, admission);
   }
 
   /** Makes sure that a tenant has a store; to be awaited before `append` for a tenant that may be new. */

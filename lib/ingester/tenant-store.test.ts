@@ -91,7 +91,7 @@ function append(
 ): { counts: number[]; durable: Promise<void> } {
   const body = snappy(writeRequest(series));
   scan.load([body], body.length, 2 ** 27);
-  const { counts, durable } = store.append(scan, 8.64e15, admission);
+  const { counts, durable } = store.append(scan, [], 8.64e15, admission);
   return { counts: [...counts], durable };
 }
 

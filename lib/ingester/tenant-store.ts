@@ -4,7 +4,7 @@ import { Worker } from 'node:worker_threads';
 import type { Clock } from '../clock/index.js';
 import { VarveError } from '../errors/index.js';
 import { SAMPLE_CODE, type ScanKernel } from '../kernel/index.js';
-import type { AppendReport, SampleExample, SeriesAdmission } from '../storage/index.js';
+import type { AppendReport, HistogramSample, SampleExample, SeriesAdmission } from '../storage/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type CutBlock, Head } from '../tsdb/head/index.js';
 import { GroupCommit, removeLeftovers, type SyncMode, splitPages } from '../tsdb/wal/index.js';
@@ -99,7 +99,12 @@ export class TenantStore {
   }
 
   /** See BatchAppender.append. */
-  append(scan: ScanKernel, futureLimitMs: number, admission: SeriesAdmission): AppendReport {
+  append(
+    scan: ScanKernel,
+    _histograms: readonly HistogramSample[],
+    futureLimitMs: number,
+    admission: SeriesAdmission,
+  ): AppendReport {
     const commit = this.#commit;
     if (commit === null || this.#closed) {
       throw new VarveError(
@@ -149,7 +154,8 @@ export class TenantStore {
       const k = outcome.first[code]!;
       examples.set(code, { seriesIndex: kernel.seriesOfSample(k), ...kernel.sampleAt(k) });
     }
-    return { counts: outcome.counts, examples, durable: commit.commit() };
+    const histogramCounts = new Uint32Array(outcome.counts.length);
+    return { counts: outcome.counts, histogramCounts, examples, durable: commit.commit() };
   }
 
   /** Cuts what is old enough to be final, or everything when nothing came in for long. Resolves with the blocks made. */

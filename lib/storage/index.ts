@@ -1,4 +1,10 @@
-export type { AppendReport, BatchAppender, SampleExample, SeriesAdmission } from './appender.js';
+export type {
+  AppendReport,
+  BatchAppender,
+  HistogramSample,
+  SampleExample,
+  SeriesAdmission,
+} from './appender.js';
 export { ArrayArena } from './array-arena.js';
 export { mergeQueryables } from './merge.js';
 export { mergeSeriesSets } from './merge-series.js';

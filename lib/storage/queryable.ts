@@ -16,6 +16,9 @@ export const CHUNK_ENCODING = {
   xor: 1,
   histogram: 2,
   floatHistogram: 3,
+  xor2: 4,
+  histogramStartTimes: 5,
+  floatHistogramStartTimes: 6,
 } as const;
 
 /** Memory for the encoded chunks of one query. Implemented by the query kernel. */

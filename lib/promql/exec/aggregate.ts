@@ -70,7 +70,11 @@ export function accumulate(child: RowSource, node: AggregateNode): RowSource {
   kernel.functions.queryAggregateFinish(op, total, part1, part2, part3, flags);
   context.settle(heldBefore);
   context.hold(kernel.functions.queryCountPresent(flags, total));
-  const rows = new MaterialRows(context, labels, steps, dropMarks, { rows: part1, present: flags });
+  const rows = new MaterialRows(context, labels, steps, dropMarks, {
+    rows: part1,
+    present: flags,
+    histograms: null,
+  });
   return firsts === null ? rows : inFirstOrder(rows, firsts);
 }
 
@@ -103,6 +107,7 @@ export function inFirstOrder(rows: MaterialRows, firsts: Int32Array): RowSource 
   const block = {
     rows: context.kernel.reserve(order.length * 8),
     present: context.kernel.reserve(order.length),
+    histograms: null,
   };
   const { f64, u8 } = context.kernel;
   const marks = rows.dropMarks === null ? null : new Uint8Array(order.length);

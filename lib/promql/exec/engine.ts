@@ -1,3 +1,4 @@
+import type { FloatHistogram } from '../../histogram/index.js';
 import type { LabelSet } from '../../labels/index.js';
 import type { Queryable } from '../../storage/index.js';
 import type { ParserOptions } from '../parse/index.js';
@@ -34,6 +35,8 @@ export interface ResultSeries {
   readonly labels: LabelSet;
   readonly values: Float64Array;
   readonly present: Uint8Array;
+  /** null (or absent) when the series holds no histogram. */
+  readonly histograms?: readonly (FloatHistogram | null)[] | null;
 }
 
 /** One series of a matrix with its own timestamps: an instant query of a range selector or subquery. */
@@ -41,6 +44,8 @@ export interface RawSeries {
   readonly labels: LabelSet;
   readonly timestampsMs: Float64Array;
   readonly values: Float64Array;
+  /** Where not null at i, sample i is this histogram; null (or absent) when the series holds none. */
+  readonly histograms?: readonly (FloatHistogram | null)[] | null;
 }
 
 export type QueryValue =

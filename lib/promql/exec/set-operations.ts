@@ -46,7 +46,7 @@ class MaskedByKeyRows extends RowSource {
   private readonly presence: Uint8Array;
   private readonly wanted: number;
   private readonly ownPresent: number;
-  private readonly view: Block = { rows: 0, present: 0 };
+  private readonly view: Block = { rows: 0, present: 0, histograms: null };
 
   constructor(child: RowSource, keys: Uint32Array, presence: Uint8Array, isAnd: boolean) {
     super(child.context, child.labels, child.steps, child.dropMarks);

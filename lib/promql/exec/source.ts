@@ -1,13 +1,20 @@
+import type { FloatHistogram } from '../../histogram/index.js';
 import type { QueryContext } from './context.js';
 import type { LabelColumns } from './label-columns.js';
 
 /**
  * Rows of consecutive series in kernel memory: `rows` is the address of series x steps f64 values, row after row,
- * `present` of as many bytes (1: the step has a value). Values at absent steps are undefined.
+ * `present` of as many bytes (0: the step has no value, 1: a float, 2: a native histogram). Values at other steps than
+ * those of floats are undefined.
  */
 export interface Block {
   rows: number;
   present: number;
+  /**
+   * Histogram of element i x steps + k, defined only where `present` is 2; null when the block holds none at all. The
+   * array belongs to the source and is valid as long as the block; histograms are values that nobody changes.
+   */
+  histograms: (FloatHistogram | null)[] | null;
 }
 
 /**
@@ -34,6 +41,11 @@ export abstract class RowSource {
     return this.labels.count;
   }
 
+  /** False when no block can hold a histogram, so that readers may treat `present` as a flag and use the kernel. */
+  get mayHaveHistograms(): boolean {
+    return false;
+  }
+
   /** Rows [from, to), at most `context.blockRows(steps)` of them; valid until the next read of this source. */
   abstract read(from: number, to: number): Block;
 }
@@ -41,14 +53,18 @@ export abstract class RowSource {
 /** Reserves a block for `rows` rows. */
 export function reserveBlock(context: QueryContext, rows: number, steps: number): Block {
   const elements = Math.max(1, rows) * steps;
-  return { rows: context.kernel.reserve(elements * 8), present: context.kernel.reserve(elements) };
+  return {
+    rows: context.kernel.reserve(elements * 8),
+    present: context.kernel.reserve(elements),
+    histograms: null,
+  };
 }
 
 /** Rows that are all in memory. */
 export class MaterialRows extends RowSource {
   readonly isScratch = false;
   private readonly block: Block;
-  private readonly view: Block = { rows: 0, present: 0 };
+  private readonly view: Block = { rows: 0, present: 0, histograms: null };
 
   constructor(
     context: QueryContext,
@@ -136,6 +152,6 @@ export class EmptyRows extends RowSource {
   readonly isScratch = false;
 
   read(): Block {
-    return { rows: 0, present: 0 };
+    return { rows: 0, present: 0, histograms: null };
   }
 }
