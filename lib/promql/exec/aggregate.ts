@@ -56,6 +56,7 @@ export function accumulate(child: RowSource, node: AggregateNode): RowSource {
     kernel.functions.queryAggregateBlock(
       op,
       to - from,
+      steps,
       block.rows,
       block.present,
       groups,

@@ -118,7 +118,9 @@ export function histogramQuantileRows(
     for (let k = 0; k < steps; k++) {
       if (!bucketsAt(child, groups, g, k, buckets)) continue;
       const { isComplete, forced } = prepareBuckets(buckets);
-      if (forced !== null) noteFix(fixes, g, forced, timeOf(node.grid, k), quantiles.length);
+      // A quantile outside of its range is answered without a look at the buckets.
+      const asked = quantiles.filter((row) => row[k]! >= 0 && row[k]! <= 1).length;
+      if (forced !== null && asked > 0) noteFix(fixes, g, forced, timeOf(node.grid, k), asked);
       for (let n = 0; n < quantiles.length; n++) {
         const at = (n * groupCount + g) * steps + k;
         f64[block.rows / 8 + at] = bucketQuantile(quantiles[n]![k]!, buckets, isComplete);
