@@ -147,7 +147,8 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((text, i) => text === b[i]);
 }
 
-function comparePoints(
+/** Where the points of one series differ; null when they agree. */
+export function comparePoints(
   key: string,
   theirs: readonly JsonPoint[],
   ours: readonly JsonPoint[],

@@ -174,7 +174,9 @@ export function generateData(seed: number, withNative: boolean): GeneratedSeries
     for (const labels of productOf(family)) {
       const walk = family.walk(random, labels);
       const extra = family.kind === 'info' ? infoLabels(family.name, random) : {};
-      all.push(scrape(random, { ...labels, ...extra }, (tick) => floatPoint(walk(tick))));
+      // Info series come and go together: 3.5 takes one for another while some of them are away.
+      const phaseMs = family.kind === 'info' ? 0 : phaseOf(random);
+      all.push(scrape(phaseMs, { ...labels, ...extra }, (tick) => floatPoint(walk(tick))));
     }
   }
   for (const job of JOBS)
@@ -182,7 +184,8 @@ export function generateData(seed: number, withNative: boolean): GeneratedSeries
   all.push(...brokenBuckets(random));
   if (withNative) {
     for (const family of NATIVE_FAMILIES) {
-      for (const labels of productOf(family)) all.push(scrape(random, labels, nativePoints(random, labels)));
+      for (const labels of productOf(family))
+        all.push(scrape(phaseOf(random), labels, nativePoints(random, labels)));
     }
   }
   return all.sort((a, b) => (keyOfLabels(a.labels) < keyOfLabels(b.labels) ? -1 : 1));
@@ -201,13 +204,17 @@ function floatPoint(value: FloatValue | null): PointValue | null {
   return value === null ? null : { value };
 }
 
-/** Collects the points of one series; each has its own phase in the scrape interval. */
+/** When in the scrape interval a series is scraped. */
+function phaseOf(random: Random): number {
+  return random.chance(0.3) ? 0 : random.int(SCRAPE_MS);
+}
+
+/** Collects the points of one series. */
 function scrape(
-  random: Random,
+  phaseMs: number,
   labels: Readonly<Record<string, string>>,
   pointAt: (tick: number, timestampMs: number) => PointValue | null,
 ): GeneratedSeries {
-  const phaseMs = random.chance(0.3) ? 0 : random.int(SCRAPE_MS);
   const points = [];
   for (let tick = 0; tick < SCRAPES; tick++) {
     const timestampMs = DATA_START_MS + tick * SCRAPE_MS + phaseMs;
@@ -246,7 +253,7 @@ function latencySeries(random: Random, labels: Readonly<Record<string, string>>)
   }
   const phase = new Random(random.int(1_000_000));
   const series = (name: string, extra: Record<string, string>, valueAt: (tick: number) => number) =>
-    scrape(phase, { __name__: name, ...labels, ...extra }, (tick) => ({ value: valueAt(tick) }));
+    scrape(phaseOf(phase), { __name__: name, ...labels, ...extra }, (tick) => ({ value: valueAt(tick) }));
   return [
     ...BOUNDS.map((le, i) => series('latency_bucket', { le }, (tick) => ticks[tick]!.buckets[i]!)),
     series('latency_sum', {}, (tick) => ticks[tick]!.sum),
@@ -263,7 +270,7 @@ function brokenBuckets(random: Random): GeneratedSeries[] {
   return Object.entries(bounds).flatMap(([job, les]) =>
     les.map((le, i) => {
       let total = i * 3;
-      return scrape(random, { __name__: 'broken_bucket', job, le }, () => ({
+      return scrape(phaseOf(random), { __name__: 'broken_bucket', job, le }, () => ({
         value: (total += random.int(4)),
       }));
     }),

@@ -1,5 +1,13 @@
 import type { Server } from '../peers.js';
-import { type ApiAnswer, compareAnswers, type Difference, hasData } from './compare.js';
+import {
+  type ApiAnswer,
+  compareAnswers,
+  comparePoints,
+  type Difference,
+  hasData,
+  type JsonPoint,
+  seriesOf,
+} from './compare.js';
 import type { Family } from './data.js';
 import { align, EXPLANATIONS } from './explained.js';
 import { type Expression, simplerThan, sizeOf, textOf } from './expression.js';
@@ -88,6 +96,10 @@ async function runOne(options: DifferentialOptions, index: number, report: Repor
     return found === undefined;
   });
   if (unexplained.length === 0) return;
+  if (!isInstant && /\binfo\(/.test(query) && (await isRightPerStep(options, evaluation, query))) {
+    report.explained.set(INFO_PER_STEP, (report.explained.get(INFO_PER_STEP) ?? 0) + 1);
+    return;
+  }
   const { seed } = options;
   report.unexplained.push({
     seed,
@@ -112,6 +124,41 @@ function differencesOf(query: string, isInstant: boolean, theirs: ApiAnswer, our
     ordered: !isInstant || !UNORDERED.test(query),
     tiesMayMove: isInstant && SORTED.test(query),
     tolerance: TOLERANCE,
+  });
+}
+
+const INFO_PER_STEP =
+  'info over a range: 3.5 takes info series for one another while base series are away; its instant answers per step are ours';
+
+/** Whether our range answer is what the reference gives for an instant query at each step. */
+async function isRightPerStep(
+  options: DifferentialOptions,
+  { parameters }: Evaluation,
+  query: string,
+): Promise<boolean> {
+  const [start, end, step] = ['start', 'end', 'step'].map((name) =>
+    Math.round(Number(parameters[name]) * 1000),
+  );
+  const steps = new Map<string, JsonPoint[]>();
+  const lookback =
+    parameters['lookback_delta'] === undefined ? {} : { lookback_delta: parameters['lookback_delta'] };
+  for (let t = start!; t <= end!; t += step!) {
+    const evaluation: Evaluation = {
+      path: 'query',
+      parameters: { time: (t / 1000).toFixed(3), ...lookback },
+    };
+    const { data } = await ask(options.theirs, evaluation, query);
+    if (data === undefined) return false;
+    for (const { metric, points } of seriesOf(data)) {
+      const key = JSON.stringify(metric);
+      steps.set(key, [...(steps.get(key) ?? []), ...points]);
+    }
+  }
+  const range: Evaluation = { path: 'query_range', parameters: { ...parameters, limit: '0' } };
+  const { data } = await ask(options.ours, range, query);
+  if (data === undefined || seriesOf(data).length !== steps.size) return false;
+  return seriesOf(data).every(({ metric, points }) => {
+    return comparePoints('', steps.get(JSON.stringify(metric)) ?? [], points, TOLERANCE) === null;
   });
 }
 

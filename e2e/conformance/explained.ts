@@ -17,6 +17,22 @@ export interface Explanation {
   explains(found: ExplainedCase): boolean;
 }
 
+/**
+ * Whether the order of series inside the query is left to a hash map by the reference: after every per-step operator of
+ * a range query or a subquery, and after a few operators always.
+ */
+function hasNoOrder(query: string, isRange: boolean): boolean {
+  const isPlain = /^\w+(?: (?:by|without) \([^)]*\) )?\((?:[^,()]*, )?\w+(?:\{[^}]*\})?\)$/.test(query);
+  return (isRange && !isPlain) || /count_values|histogram_(?:quantile|fraction)|info\(|\[[^\]]*:/.test(query);
+}
+
+/** Whether the values of a difference agree to six digits. */
+function isRounding({ theirs, ours }: Difference): boolean {
+  const [a, b] = [theirs, ours].map((text) => Number(/"([^"]*)"\]$/.exec(text)?.[1]));
+  // The sign of a zero that is the least or the greatest is that of the first.
+  return Math.abs(a! - b!) <= 1e-6 * Math.abs(a!);
+}
+
 /** Differences in data. A rule gets the smallest query that still differs, and this has to fit exactly. */
 export const EXPLANATIONS: readonly Explanation[] = [
   {
@@ -31,12 +47,82 @@ export const EXPLANATIONS: readonly Explanation[] = [
       /^\d+ series$/.test(difference.theirs),
   },
   {
-    name: 'limitk and limit_ratio pick by the order of series, which per-step operators leave to a hash map',
-    explains: ({ query, isRange, difference }) =>
-      isRange &&
+    name: 'info reads info series at the time of the first selector (3.10), at the evaluation time before',
+    explains: ({ query, difference }) =>
+      (difference.field === 'series' || difference.field === 'values') &&
+      /^info\(.*(?: @ | offset )/.test(query),
+  },
+  {
+    name: 'a second partner of a one-to-one match is an error even when the comparison drops the pair (3.9)',
+    explains: ({ query, difference }) =>
+      difference.field === 'status' &&
+      difference.theirs.startsWith('200') &&
+      difference.ours ===
+        '422 error execution multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)' &&
+      / (?:==|!=|<|>|<=|>=) (?!bool)/.test(query),
+  },
+  {
+    name: 'which duplicate of a match is reported depends on the order of series, which per-step operators leave to a hash map',
+    explains: ({ isRange, query, difference }) =>
+      hasNoOrder(query, isRange) &&
+      difference.field === 'error' &&
+      [difference.theirs, difference.ours].every((text) =>
+        text.startsWith('found duplicate series for the match group'),
+      ),
+  },
+  {
+    name: 'topk, bottomk and limitk pick by the order of series where 3.5 leaves that to a hash map',
+    explains: ({ isRange, query, difference }) =>
+      (difference.field === 'series' || difference.theirs.endsWith(' points')) &&
+      /\b(?:topk|bottomk|limitk)\b/.test(query) &&
+      hasNoOrder(query, isRange),
+  },
+  {
+    name: 'last digits of sums and deviations and signs of zeros depend on the order of series where 3.5 leaves that to a hash map',
+    explains: ({ isRange, query, difference }) =>
+      difference.field === 'values' &&
+      /\b(?:stddev|stdvar|sum|avg|min|max)\b/.test(query) &&
+      hasNoOrder(query, isRange) &&
+      isRounding(difference),
+  },
+  {
+    name: 'timestamp of a selector with both @ and offset: 3.5 forgets the offset after having read by it',
+    explains: ({ query, difference }) =>
       difference.field === 'series' &&
-      /^limitk/.test(query) &&
-      !/^limitk[^(]*\([^,]*, \w+(?:\{[^}]*\})?\)$/.test(query),
+      difference.theirs === '0 series' &&
+      /^timestamp\([^()]*(?: @ .* offset | offset .* @ )/.test(query),
+  },
+  {
+    name: 'info of a range function: 3.5 looks for info samples in its window, not by the lookback',
+    explains: ({ query, difference }) =>
+      (difference.field === 'series' || difference.field === 'values') && /^info\(\w+\(.*\[/.test(query),
+  },
+  {
+    name: 'info inside of a subquery: 3.5 takes info series for one another while base series are away',
+    explains: ({ query, difference }) =>
+      (difference.field === 'series' || difference.field === 'values') && /\binfo\(.*\[[^\]]*:/.test(query),
+  },
+  {
+    name: 'k is checked before the first step (3.8), at every element before',
+    explains: ({ query, difference }) =>
+      difference.field === 'status' &&
+      difference.theirs.startsWith('200') &&
+      difference.ours === '422 error execution Parameter value is NaN' &&
+      /^(?:topk|bottomk|limitk)\b/.test(query),
+  },
+  {
+    name: 'mad_over_time: NaN among the samples gives NaN (3.14), 0 or a number before',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /^mad_over_time\(/.test(query) && difference.ours.endsWith('"NaN"]'),
+  },
+  {
+    name: "Go's logarithm for amd64 takes subnormal numbers for normal ones",
+    explains: ({ query, difference }) =>
+      difference.field === 'values' &&
+      /^(?:ln|log10)\(/.test(query) &&
+      [difference.theirs, difference.ours].every((text) =>
+        /"-(?:3[012]\d|7[0-4]\d)(?:\.\d+)?"\]$/.test(text),
+      ),
   },
 ];
 
@@ -53,6 +139,18 @@ interface Rewording {
 }
 
 const REWORDINGS: readonly Rewording[] = [
+  {
+    name: 'a ratio that is NaN is said once',
+    side: 'theirs',
+    pattern: /^Ratio value NaN is NaN$/,
+    reword: () => 'Ratio value is NaN',
+  },
+  {
+    name: 'a parameter that is NaN is named as such',
+    side: 'theirs',
+    pattern: /^Scalar value NaN overflows int64$/,
+    reword: () => 'Parameter value is NaN',
+  },
   {
     name: 'annotations name a metric only if it has a name',
     side: 'theirs',

@@ -289,7 +289,7 @@ export class QueryGenerator {
     const { random } = this;
     const on = one.labels ?? [];
     const extra = (many.labels ?? []).filter((label) => !on.includes(label));
-    const group = `group_${side}${random.chance(0.3) ? ` (${random.pick(['nosuch', 'region', 'version'])})` : ''}`;
+    const group = `group_${side} ${random.pick(['()', '()', '(nosuch)', '(region)', '(region, version)'])}`;
     const matching = random.chance(0.6)
       ? `on (${listOf(on)}) ${group} `
       : `ignoring (${listOf(extra)}) ${group} `;
@@ -609,10 +609,11 @@ export function randomEvaluation(random: Random): Evaluation {
   const seconds = (ms: number): string => (ms / 1000).toFixed(3);
   const extra: Record<string, string> = {};
   if (random.chance(0.03)) extra['lookback_delta'] = random.pick(['10s', '1m', '20']);
-  if (random.chance(0.03)) extra['limit'] = random.pick(['1', '3', '1000']);
   const atMs = DATA_START_MS + random.int(DATA_END_MS - DATA_START_MS + 5 * 60_000);
   const time = random.chance(0.4) ? atMs - (atMs % SCRAPE_MS) : atMs;
   if (random.chance(0.55)) return { path: 'query', parameters: { time: seconds(time), ...extra } };
+  // Ranges are sorted, so here it is defined what a limit leaves.
+  if (random.chance(0.05)) extra['limit'] = random.pick(['1', '3', '1000']);
   const stepMs = random.pick([15_000, 30_000, 60_000, 7_000, 20_500, 300_000, 1_000]);
   const endMs = time + stepMs * random.int(30) + random.int(2) * 500;
   return {

@@ -1,8 +1,16 @@
 import type { PositionRange } from '../parse/index.js';
 
+/** Details of a note that stand behind its text. Notes of equal texts are one, whose details cover all of them. */
+export interface NoteDetails {
+  /** These together with those of another note of the same text. */
+  merge(other: this): this;
+  toString(): string;
+}
+
 interface Entry {
   text: string;
   pos: PositionRange | null;
+  details?: NoteDetails;
 }
 
 /**
@@ -26,6 +34,13 @@ export class Annotations {
     this.infos.set(text, { text: `PromQL info: ${text}`, pos });
   }
 
+  /** An info with details. Notes of one text have details of one kind. */
+  infoWithDetails<T extends NoteDetails>(text: string, details: T, pos: PositionRange): void {
+    const known = this.infos.get(text)?.details as T | undefined;
+    const merged = known === undefined ? details : known.merge(details);
+    this.infos.set(text, { text: `PromQL info: ${text}`, pos, details: merged });
+  }
+
   /** A note that is not about an expression, such as one from storage. */
   note(text: string): void {
     this.warnings.set(text, { text, pos: null });
@@ -47,6 +62,6 @@ export class Annotations {
       line++;
       lineBegin = i + 1;
     }
-    return `${entry.text} (${line}:${entry.pos.start - lineBegin + 1})`;
+    return `${entry.text}${entry.details ?? ''} (${line}:${entry.pos.start - lineBegin + 1})`;
   }
 }

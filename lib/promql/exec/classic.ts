@@ -9,6 +9,7 @@ import {
   prepareBuckets,
 } from '../func/index.js';
 import type { HistogramFractionNode, HistogramQuantileNode } from '../plan/index.js';
+import type { NoteDetails } from './annotations.js';
 import { timeOf } from './context.js';
 import { LabelBuilder, type LabelColumns, LabelIndex, labelIdOf } from './label-columns.js';
 import { dropNames, relabel } from './names.js';
@@ -113,14 +114,16 @@ export function histogramQuantileRows(
   const { f64, u8 } = context.kernel;
   u8.fill(0, block.present, block.present + groupCount * quantiles.length * steps);
   const buckets: Buckets = { bounds: [], counts: [] };
-  const fixes = new Map<number, Fix>();
   for (let g = 0; g < groupCount; g++) {
     for (let k = 0; k < steps; k++) {
       if (!bucketsAt(child, groups, g, k, buckets)) continue;
       const { isComplete, forced } = prepareBuckets(buckets);
       // A quantile outside of its range is answered without a look at the buckets.
       const asked = quantiles.filter((row) => row[k]! >= 0 && row[k]! <= 1).length;
-      if (forced !== null && asked > 0) noteFix(fixes, g, forced, timeOf(node.grid, k), asked);
+      if (forced !== null && asked > 0) {
+        const timeMs = timeOf(node.grid, k);
+        reportFix(child, groups, g, node, new Fix(forced, asked, timeMs, timeMs));
+      }
       for (let n = 0; n < quantiles.length; n++) {
         const at = (n * groupCount + g) * steps + k;
         f64[block.rows / 8 + at] = bucketQuantile(quantiles[n]![k]!, buckets, isComplete);
@@ -129,7 +132,6 @@ export function histogramQuantileRows(
     }
     context.poll();
   }
-  reportFixes(child, groups, node, fixes);
   const labels = quantileLabels(child, groups.labels, node, quantiles);
   const rows = new MaterialRows(context, labels, steps, null, block);
   return dropNames(relabel(rows, labels, null));
@@ -165,61 +167,62 @@ function openMetricsFloat(value: number): string {
 }
 
 /** Monotonicity fixes of one metric over all its points. */
-interface Fix {
-  minBound: number;
-  maxBound: number;
-  maxDifference: number;
-  count: number;
-  fromMs: number;
-  toMs: number;
-}
+class Fix implements NoteDetails {
+  private readonly minBound: number;
+  private readonly maxBound: number;
+  private readonly maxDifference: number;
+  private readonly count: number;
+  private readonly fromMs: number;
+  private readonly toMs: number;
 
-function noteFix(
-  fixes: Map<number, Fix>,
-  group: number,
-  forced: Forced,
-  timeMs: number,
-  times: number,
-): void {
-  const fix = fixes.get(group);
-  if (fix === undefined) {
-    fixes.set(group, { ...forced, count: times, fromMs: timeMs, toMs: timeMs });
-    return;
+  constructor(forced: Forced, count: number, fromMs: number, toMs: number) {
+    this.minBound = forced.minBound;
+    this.maxBound = forced.maxBound;
+    this.maxDifference = forced.maxDifference;
+    this.count = count;
+    this.fromMs = fromMs;
+    this.toMs = toMs;
   }
-  fix.minBound = Math.min(fix.minBound, forced.minBound);
-  fix.maxBound = Math.max(fix.maxBound, forced.maxBound);
-  fix.maxDifference = Math.max(fix.maxDifference, forced.maxDifference);
-  fix.count += times;
-  fix.fromMs = Math.min(fix.fromMs, timeMs);
-  fix.toMs = Math.max(fix.toMs, timeMs);
+
+  merge(other: this): this {
+    const forced = {
+      minBound: Math.min(this.minBound, other.minBound),
+      maxBound: Math.max(this.maxBound, other.maxBound),
+      maxDifference: Math.max(this.maxDifference, other.maxDifference),
+    };
+    const count = this.count + other.count;
+    return new Fix(
+      forced,
+      count,
+      Math.min(this.fromMs, other.fromMs),
+      Math.max(this.toMs, other.toMs),
+    ) as this;
+  }
+
+  toString(): string {
+    return (
+      `, from buckets ${formatG(this.minBound)} to ${formatG(this.maxBound)}, with a max diff of ${formatG2(this.maxDifference)}` +
+      `, over ${this.count} samples from ${rfc3339(this.fromMs)} to ${rfc3339(this.toMs)}`
+    );
+  }
 }
 
-function reportFixes(
+/** Notes that the buckets of a group were not monotonic at a step. */
+function reportFix(
   child: MaterialRows,
   groups: Groups,
+  group: number,
   node: HistogramQuantileNode,
-  fixes: Map<number, Fix>,
+  fix: Fix,
 ): void {
   const { context } = child;
   const nameId = context.features.delayedNameRemoval ? context.space.find('__name__') : -1;
-  const merged = new Map<number, Fix>();
-  for (const [group, fix] of fixes) {
-    const name = nameId < 0 ? -1 : labelIdOf(groups.labels, group, nameId);
-    const known = merged.get(name);
-    if (known === undefined) {
-      merged.set(name, { ...fix });
-      continue;
-    }
-    noteFix(merged, name, fix, fix.fromMs, fix.count);
-    known.toMs = Math.max(known.toMs, fix.toMs);
-  }
-  for (const [name, fix] of merged) {
-    const named = name < 0 ? '' : ` for metric name ${JSON.stringify(context.space.text(name))}`;
-    const text =
-      'input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)' +
-      `${named}, from buckets ${formatG(fix.minBound)} to ${formatG(fix.maxBound)}, with a max diff of ${formatG2(fix.maxDifference)}, over ${fix.count} samples from ${rfc3339(fix.fromMs)} to ${rfc3339(fix.toMs)}`;
-    context.annotations.info(text, node.childPos);
-  }
+  const name = nameId < 0 ? -1 : labelIdOf(groups.labels, group, nameId);
+  const named = name < 0 ? '' : ` for metric name ${JSON.stringify(context.space.text(name))}`;
+  const text =
+    'input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)' +
+    named;
+  context.annotations.infoWithDetails(text, fix, node.childPos);
 }
 
 function rfc3339(ms: number): string {

@@ -218,10 +218,11 @@ export class Evaluator {
     const apply = elementFunction(node.func, args);
     const child = this.rows(node.child);
     if (apply === null) return this.empty(node.grid.count);
-    const rows = dropNames(new ElementRows(child, apply));
-    if (node.func !== 'clamp') return rows;
+    const rows = new ElementRows(child, apply);
+    if (node.func !== 'clamp') return dropNames(rows);
+    // Steps without a result go first, as series that become equal may only meet there.
     const mask = args[0]!.map((lower, k) => (args[1]![k]! < lower ? 0 : 1));
-    return mask.includes(0) ? new StepMaskRows(rows, mask) : rows;
+    return dropNames(mask.includes(0) ? new StepMaskRows(rows, mask) : rows);
   }
 
   private scalarOpRows(node: Extract<VectorNode, { kind: 'scalarOp' }>): RowSource {
