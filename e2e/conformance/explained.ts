@@ -88,8 +88,7 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     name: 'timestamp of a selector with both @ and offset: 3.5 forgets the offset after having read by it',
     explains: ({ query, difference }) =>
-      difference.field === 'series' &&
-      difference.theirs === '0 series' &&
+      (difference.field === 'series' || difference.field === 'values') &&
       /^timestamp\([^()]*(?: @ .* offset | offset .* @ )/.test(query),
   },
   {
@@ -103,12 +102,36 @@ export const EXPLANATIONS: readonly Explanation[] = [
       (difference.field === 'series' || difference.field === 'values') && /\binfo\(.*\[[^\]]*:/.test(query),
   },
   {
-    name: 'k is checked before the first step (3.8), at every element before',
+    name: 'parameters are checked before the first step (3.8), at every element before',
     explains: ({ query, difference }) =>
       difference.field === 'status' &&
       difference.theirs.startsWith('200') &&
-      difference.ours === '422 error execution Parameter value is NaN' &&
+      /^422 error execution (?:Parameter value|Ratio value) is NaN$/.test(difference.ours) &&
+      /^(?:topk|bottomk|limitk|limit_ratio)\b/.test(query),
+  },
+  {
+    name: 'of several bad values of k, NaN is reported first (3.8), that of the first step before',
+    explains: ({ query, difference }) =>
+      difference.field === 'error' &&
+      /^Scalar value \S+ (?:over|under)flows int64$/.test(difference.theirs) &&
+      difference.ours === 'Parameter value is NaN' &&
       /^(?:topk|bottomk|limitk)\b/.test(query),
+  },
+  {
+    name: 'label_replace and label_join merge series that never meet at a step, 3.5 refuses them',
+    explains: ({ isRange, query, difference }) =>
+      isRange &&
+      difference.field === 'status' &&
+      difference.theirs === '422 error execution vector cannot contain metrics with the same labelset' &&
+      difference.ours.startsWith('200') &&
+      /^label_(?:replace|join)\(/.test(query),
+  },
+  {
+    name: 'the sign of a zero among the sorted values of a quantile: the sort of the reference is not stable',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' &&
+      /^quantile/.test(query) &&
+      [difference.theirs, difference.ours].every((text) => /"-?0"\]$/.test(text)),
   },
   {
     name: 'mad_over_time: NaN among the samples gives NaN (3.14), 0 or a number before',

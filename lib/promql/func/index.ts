@@ -7,7 +7,20 @@ export {
 } from './classic-histogram.js';
 export { evaluateDate } from './dates.js';
 export { goExp, goLog, goLog2, goLog10, goMax, goMin, goPow } from './go-math.js';
-export { goAcos, goAsin, goAtan, goAtan2, goCos, goCosh, goSin, goSinh, goTan, goTanh } from './go-trig.js';
+export {
+  goAcos,
+  goAcosh,
+  goAsin,
+  goAsinh,
+  goAtan,
+  goAtan2,
+  goCos,
+  goCosh,
+  goSin,
+  goSinh,
+  goTan,
+  goTanh,
+} from './go-trig.js';
 export { naturalLess } from './natural-order.js';
 export { formatF, formatF6, formatG, formatG2 } from './number-format.js';
 export { parseGoFloat } from './parse-float.js';

@@ -1,2 +1,2 @@
 export { encodeChunks, MemoryQueryable } from './memory-queryable.js';
-export { type EvalOutcome, type RunnerOptions, ScriptRunner } from './runner.js';
+export { type EvalOutcome, type RunnerOptions, ScriptRunner, type ScriptStorage } from './runner.js';

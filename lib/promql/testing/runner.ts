@@ -1,5 +1,6 @@
 import { messageOf } from '../../errors/index.js';
 import { type LabelSet, labelsFromObject } from '../../labels/index.js';
+import type { Queryable } from '../../storage/index.js';
 import type { EngineOptions, QueryEngine, QueryResult } from '../exec/index.js';
 import { createQueryEngine } from '../exec/index.js';
 import { MemoryQueryable } from './memory-queryable.js';
@@ -41,14 +42,23 @@ export interface RunnerOptions {
   readonly tolerance?: number;
 }
 
+/** Where a script's samples go. */
+export interface ScriptStorage extends Queryable {
+  clear(): void;
+  append(labels: LabelSet, timestampsMs: Float64Array, values: Float64Array): void;
+  appendHistograms(labels: LabelSet, minTimeMs: number, maxTimeMs: number): void;
+}
+
 export class ScriptRunner {
   private readonly engine: QueryEngine;
-  private readonly storage = new MemoryQueryable();
+  private readonly storage: ScriptStorage;
   private readonly tolerance: number;
   private hasStartTimes = false;
 
-  constructor(options: RunnerOptions) {
-    this.engine = createQueryEngine({ ...ENGINE_OPTIONS, ...options });
+  /** @param system another engine with its storage than the one of this process over memory */
+  constructor(options: RunnerOptions, system?: { engine: QueryEngine; storage: ScriptStorage }) {
+    this.engine = system?.engine ?? createQueryEngine({ ...ENGINE_OPTIONS, ...options });
+    this.storage = system?.storage ?? new MemoryQueryable();
     this.tolerance = options.tolerance ?? TOLERANCE;
   }
 
@@ -263,7 +273,7 @@ function compareNotes(
 
 const STALE = new Float64Array(Uint32Array.of(2, 0x7ff00000).buffer);
 
-function loadSeries(storage: MemoryQueryable, line: SeriesLine, stepMs: number): void {
+function loadSeries(storage: ScriptStorage, line: SeriesLine, stepMs: number): void {
   const isFloat = (point: Point): boolean => point.kind === 'float' || point.kind === 'stale';
   const count = line.points.filter(isFloat).length;
   const times = new Float64Array(count);
