@@ -92,14 +92,18 @@ function resultOf(request: QueryRequest, answer: ApiAnswer): QueryResult {
     throw new Error((answer.error ?? '').replace(/^invalid parameter "query": /, ''));
   }
   return {
-    value: valueOf(request, answer.data.resultType, seriesOf(answer.data)),
+    value: queryValue(request, answer.data.resultType, seriesOf(answer.data)),
     warnings: answer.warnings ?? [],
     infos: answer.infos ?? [],
     stats: NO_STATS,
   };
 }
 
-function valueOf(request: QueryRequest, type: string, series: readonly AnswerSeries[]): QueryResult['value'] {
+function queryValue(
+  request: QueryRequest,
+  type: string,
+  series: readonly AnswerSeries[],
+): QueryResult['value'] {
   const timestampMs = request.startMs;
   const labelsOf = ({ metric }: AnswerSeries): LabelSet => labelsFromObject(metric);
   if (type === 'string') return { type, timestampMs, value: String(series[0]?.points[0]?.[1]) };
