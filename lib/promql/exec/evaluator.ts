@@ -246,7 +246,9 @@ export class Evaluator {
     if (node.op === 'quantile') return quantileOfSeries(child, node, parameter);
     const ranked =
       node.op === 'limit_ratio' ? limitRatio(child, node, parameter) : rankSeries(child, node, parameter);
-    return ranked ?? this.empty(node.grid.count);
+    if (ranked !== null) return ranked;
+    if (this.context.hasNotes) materialise(child);
+    return this.empty(node.grid.count);
   }
 
   /** absent and absent_over_time: 1 at the steps where no series has a value. */
