@@ -7,9 +7,9 @@ import { repositoryRoot, startVarve, type Varve } from '../varve.js';
 import { compareAnswers, hasData } from './compare.js';
 import { DEMO_END_MS, generateDemo } from './demo-data.js';
 import { ask } from './differential.js';
+import type { Evaluation } from './evaluation.js';
 import { align } from './explained.js';
 import { loadSeries } from './load.js';
-import type { Evaluation } from './query-generator.js';
 
 /**
  * The queries of Prometheus' compliance tester on both servers, as its range queries and as instant ones. They live

@@ -9,9 +9,10 @@ import {
   seriesOf,
 } from './compare.js';
 import type { Family } from './data.js';
+import { type Evaluation, randomEvaluation } from './evaluation.js';
 import { align, EXPLANATIONS } from './explained.js';
 import { type Expression, simplerThan, sizeOf, textOf } from './expression.js';
-import { type Evaluation, QueryGenerator, randomEvaluation } from './query-generator.js';
+import { QueryGenerator } from './query-generator.js';
 import { Random } from './random.js';
 
 /** Runs generated queries on Prometheus and on Varve, shrinks what differs and sorts it into explained and not. */

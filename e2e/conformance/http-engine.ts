@@ -1,10 +1,15 @@
-import { type LabelSet, labelsFromObject } from '../../lib/labels/index.js';
-import type { QueryEngine, QueryRequest, QueryResult } from '../../lib/promql/exec/index.js';
-import type { ScriptStorage } from '../../lib/promql/testing/index.js';
+import type {
+  LabelSet,
+  QueryEngine,
+  QueryRequest,
+  QueryResult,
+  ScriptStorage,
+} from '../../lib/promql/testing/index.js';
 import type { Varve } from '../varve.js';
 import type { WireSeries } from '../wire.js';
 import { compress, encodeRequest, PUSH_HEADERS, pushBody } from '../wire.js';
 import { type AnswerSeries, type ApiAnswer, seriesOf } from './compare.js';
+import { sortedLabels } from './data.js';
 import { ask } from './differential.js';
 
 /**
@@ -105,7 +110,8 @@ function queryValue(
   series: readonly AnswerSeries[],
 ): QueryResult['value'] {
   const timestampMs = request.startMs;
-  const labelsOf = ({ metric }: AnswerSeries): LabelSet => labelsFromObject(metric);
+  const labelsOf = ({ metric }: AnswerSeries): LabelSet =>
+    sortedLabels(metric).map(([name, value]) => ({ name, value }));
   if (type === 'string') return { type, timestampMs, value: String(series[0]?.points[0]?.[1]) };
   if (type === 'scalar') return { type, timestampMs, value: toNumber(series[0]?.points[0]?.[1]) };
   if (type === 'vector') {

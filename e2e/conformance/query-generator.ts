@@ -1,5 +1,6 @@
-import { DATA_END_MS, DATA_START_MS, type Family, SCRAPE_MS } from './data.js';
+import type { Family } from './data.js';
 import { type Expression, expression, operand, type Part, parenthesized } from './expression.js';
+import { HistogramGenerator } from './histogram-generator.js';
 import type { Random } from './random.js';
 
 /** Makes random queries that are correct by type and mostly find something. */
@@ -17,7 +18,6 @@ const OVER_TIME = 'avg count last max min present stddev stdvar sum mad ts_of_la
 const AGGREGATIONS = 'sum avg count min max group stddev stdvar'.split(' ');
 const ARITHMETIC = ['+', '-', '*', '/', '%', '^', 'atan2'];
 const COMPARISONS = ['==', '!=', '<', '>', '<=', '>='];
-const HISTOGRAM_PARTS = ['count', 'sum', 'avg', 'stddev', 'stdvar'].map((name) => `histogram_${name}`);
 const NUMBERS = [
   '0',
   '1',
@@ -34,22 +34,17 @@ const NUMBERS = [
   'Inf',
   '-Inf',
 ];
-const RANGES = ['15s', '45s', '1m', '2m', '5m', '7m', '10m', '1m30s', '100', '33s', '1ms'];
-const OFFSETS = ['15s', '1m', '5m', '-1m', '-30s', '7s', '90', '1ms'];
 
 export interface GeneratorOptions {
   readonly families: readonly Family[];
   readonly depthMax: number;
 }
 
-export class QueryGenerator {
-  private readonly random: Random;
-  private readonly families: readonly Family[];
+export class QueryGenerator extends HistogramGenerator {
   private readonly depthMax: number;
 
   constructor(random: Random, { families, depthMax }: GeneratorOptions) {
-    this.random = random;
-    this.families = families;
+    super(random, families);
     this.depthMax = depthMax;
   }
 
@@ -61,7 +56,7 @@ export class QueryGenerator {
     return this.random.chance(0.06) ? this.scalar(depth) : this.vector(depth);
   }
 
-  private vector(depth: number): Expression {
+  protected vector(depth: number): Expression {
     const { random } = this;
     if (depth <= 0) return this.selector();
     const native = this.families.some((family) => family.kind === 'native') ? 1 : 0;
@@ -90,71 +85,10 @@ export class QueryGenerator {
     return make();
   }
 
-  private family(...kinds: Family['kind'][]): Family {
-    const fitting = this.families.filter((family) => kinds.length === 0 || kinds.includes(family.kind));
-    return this.random.pick(fitting.length > 0 ? fitting : this.families);
-  }
-
-  private selector(family: Family = this.family()): Expression {
-    return expression(
-      'vector',
-      [...this.selectorParts(family), ...this.modifiers()],
-      Object.keys(family.labels),
-    );
-  }
-
-  private selectorParts(family: Family): Part[] {
-    const { random } = this;
-    const isPlain = /^[a-z_]+$/.test(family.name);
-    const matchers: string[] = isPlain ? [] : [JSON.stringify(family.name)];
-    for (const [label, values] of Object.entries(family.labels)) {
-      if (!random.chance(0.15)) continue;
-      const name = /^[a-z_]+$/.test(label) ? label : JSON.stringify(label);
-      const value = random.pick(values);
-      matchers.push(
-        random.weighted([
-          [4, `${name}="${value}"`],
-          [2, `${name}!="${value}"`],
-          [2, `${name}=~"${random.some(values, 1).join('|').replaceAll('+', '.')}"`],
-          [1, `${name}=~".*${value.at(-1)}"`],
-          [1, `${name}!~"${value.replaceAll('+', '.')}.*"`],
-          [0.3, `${name}!=""`],
-          [0.2, `${name}=""`],
-        ]),
-      );
-    }
-    if (random.chance(0.02)) matchers.push('nosuch=""');
-    if (isPlain && random.chance(0.03))
-      return [`{__name__=~"${family.name.slice(0, 5)}.*"${matchers.map((m) => `,${m}`).join('')}}`];
-    if (matchers.length === 0) return [family.name];
-    if (!isPlain) return [`{${matchers.join(',')}}`];
-    return [family.name, ...(matchers.length > 0 ? [{ optional: [`{${matchers.join(',')}}`] }] : [])];
-  }
-
-  /** `offset` and `@`, mostly none. */
-  private modifiers(): Part[] {
-    const { random } = this;
-    const parts: Part[] = [];
-    if (random.chance(0.1)) parts.push({ optional: [` offset ${random.pick(OFFSETS)}`] });
-    if (random.chance(0.08)) parts.push({ optional: [` @ ${this.pin()}`] });
-    return random.chance(0.5) ? parts.reverse() : parts;
-  }
-
-  private pin(): string {
-    const { random } = this;
-    if (random.chance(0.4)) return random.pick(['start()', 'end()']);
-    return ((DATA_START_MS + random.int(DATA_END_MS - DATA_START_MS)) / 1000).toFixed(random.int(4));
-  }
-
   private matrix(depth: number, family: Family = this.family()): Expression {
     const { random } = this;
     if (depth > 1 && random.chance(0.2)) return this.subquery(depth);
-    const range = random.pick(RANGES.slice(0, random.chance(0.1) ? RANGES.length : 8));
-    return expression(
-      'matrix',
-      [...this.selectorParts(family), `[${range}]`, ...this.modifiers()],
-      Object.keys(family.labels),
-    );
+    return this.rangeSelector(family);
   }
 
   private subquery(depth: number): Expression {
@@ -367,130 +301,6 @@ export class QueryGenerator {
     );
   }
 
-  private quantileValue(): Expression {
-    const { random } = this;
-    const constants = ['0.5', '0.9', '0.99', '0', '1', '0.25', '-0.1', '1.1', 'NaN'];
-    return random.chance(0.95) ? expression('scalar', [random.pick(constants)]) : this.scalar(1);
-  }
-
-  private classicQuantile(depth: number): Expression {
-    const { random } = this;
-    const name = random.chance(0.8) ? 'latency_bucket' : 'broken_bucket';
-    const family = this.families.find((one) => one.name === name)!;
-    const rate = expression('vector', [
-      'rate(',
-      expression('matrix', [...this.selectorParts(family), `[${random.pick(['1m', '2m', '5m'])}]`]),
-      ')',
-    ]);
-    const buckets = random.weighted([
-      [3, rate],
-      [2, this.selector(family)],
-      [2, expression('vector', ['sum by (le, job) (', rate, ')'])],
-      [1, expression('vector', ['sum by (le) (', this.selector(family), ')'])],
-      [1, this.vector(depth - 1)],
-    ]);
-    if (random.chance(0.3)) {
-      const bounds = ['-Inf', '0', '0.2', '0.5', '1', '3', 'Inf', 'NaN'];
-      return expression(
-        'vector',
-        [`histogram_fraction(${random.pick(bounds)}, ${random.pick(bounds)}, `, buckets, ')'],
-        null,
-      );
-    }
-    return expression('vector', ['histogram_quantile(', this.quantileValue(), ', ', buckets, ')'], null);
-  }
-
-  /** Functions and operators of native histograms. */
-  private histogramFunction(depth: number): Expression {
-    const { random } = this;
-    const family = this.family('native', 'native', 'mixed');
-    const matrix = () => this.matrix(1, family);
-    const labels = Object.keys(family.labels);
-    const source = random.weighted<() => Expression>([
-      [4, () => this.selector(family)],
-      [3, () => expression('vector', ['rate(', matrix(), ')'], labels)],
-      [
-        2,
-        () =>
-          expression(
-            'vector',
-            [`${random.pick([...COUNTER_RANGES, ...GAUGE_RANGES, ...OVER_TIME])}(`, matrix(), ')'],
-            labels,
-          ),
-      ],
-      [
-        2,
-        () =>
-          expression(
-            'vector',
-            [
-              `${random.pick(['sum', 'avg', 'sum', 'count', 'group'])} by (${random.pick(['job', 'instance', ''])}) (`,
-              this.selector(family),
-              ')',
-            ],
-            [],
-          ),
-      ],
-      [
-        1,
-        () =>
-          expression('vector', [`${random.pick(['sum', 'avg'])} by (job) (rate(`, matrix(), '))'], ['job']),
-      ],
-      [
-        1,
-        () =>
-          expression(
-            'vector',
-            [
-              this.selector(family),
-              ` ${random.pick(['*', '/', '+', '-', '^', '==', '>'])} `,
-              operand(this.scalar(0)),
-            ],
-            labels,
-            true,
-          ),
-      ],
-      [
-        1,
-        () =>
-          expression(
-            'vector',
-            [
-              this.selector(family),
-              ` ${random.pick(['+', '-', '==', '!=', '*'])} `,
-              this.selector(random.chance(0.6) ? family : this.family('native', 'mixed')),
-            ],
-            labels,
-            true,
-          ),
-      ],
-      [1, () => this.vector(depth - 1)],
-    ])();
-    const bounds = ['-Inf', '-1', '0', '0.2', '0.5', '1', '3', 'Inf', 'NaN'];
-    return random.weighted<() => Expression>([
-      [3, () => source],
-      [
-        3,
-        () =>
-          expression(
-            'vector',
-            ['histogram_quantile(', this.quantileValue(), ', ', source, ')'],
-            source.labels,
-          ),
-      ],
-      [
-        2,
-        () =>
-          expression(
-            'vector',
-            [`histogram_fraction(${random.pick(bounds)}, ${random.pick(bounds)}, `, source, ')'],
-            source.labels,
-          ),
-      ],
-      [3, () => expression('vector', [`${random.pick(HISTOGRAM_PARTS)}(`, source, ')'], source.labels)],
-    ])();
-  }
-
   private date(depth: number): Expression {
     const { random } = this;
     const name = random.pick(DATES);
@@ -552,7 +362,7 @@ export class QueryGenerator {
     );
   }
 
-  private scalar(depth: number): Expression {
+  protected scalar(depth: number): Expression {
     const { random } = this;
     if (depth <= 0) return expression('scalar', [random.chance(0.1) ? 'time()' : random.pick(NUMBERS)]);
     const make = random.weighted<() => Expression>([
@@ -596,28 +406,4 @@ function includesAll(outer: readonly string[], inner: readonly string[]): boolea
 
 function sameLabels(a: readonly string[], b: readonly string[]): boolean {
   return includesAll(a, b) && includesAll(b, a);
-}
-
-/** When a query is evaluated, as parameters of the HTTP API. */
-export interface Evaluation {
-  readonly path: 'query' | 'query_range';
-  readonly parameters: Readonly<Record<string, string>>;
-}
-
-/** A time or a range within the data, or a little outside. */
-export function randomEvaluation(random: Random): Evaluation {
-  const seconds = (ms: number): string => (ms / 1000).toFixed(3);
-  const extra: Record<string, string> = {};
-  if (random.chance(0.03)) extra['lookback_delta'] = random.pick(['10s', '1m', '20']);
-  const atMs = DATA_START_MS + random.int(DATA_END_MS - DATA_START_MS + 5 * 60_000);
-  const time = random.chance(0.4) ? atMs - (atMs % SCRAPE_MS) : atMs;
-  if (random.chance(0.55)) return { path: 'query', parameters: { time: seconds(time), ...extra } };
-  // Ranges are sorted, so here it is defined what a limit leaves.
-  if (random.chance(0.05)) extra['limit'] = random.pick(['1', '3', '1000']);
-  const stepMs = random.pick([15_000, 30_000, 60_000, 7_000, 20_500, 300_000, 1_000]);
-  const endMs = time + stepMs * random.int(30) + random.int(2) * 500;
-  return {
-    path: 'query_range',
-    parameters: { start: seconds(time), end: seconds(endMs), step: String(stepMs / 1000), ...extra },
-  };
 }
