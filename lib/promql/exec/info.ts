@@ -27,6 +27,7 @@ export function infoRows(context: QueryContext, node: InfoNode, source: RowSourc
     select: node.infoSelect,
     times: node.times,
     lookbackMs: node.lookbackMs,
+    isStatistics: false,
     grid: node.grid,
     pos: node.pos,
     uses: 1,
