@@ -74,7 +74,7 @@ export class ResultLabels {
 export type Operation = (left: number, right: number) => number;
 
 /** The function of an operator on present values, for comparisons without bool the left value. */
-export function operationOf(node: BinaryNode): Operation {
+export function operationOf(node: Pick<BinaryNode, 'op' | 'returnBool'>): Operation {
   const { op, returnBool } = node;
   if (isComparison(op)) {
     return returnBool ? (a, b) => Number(compareScalars(op, a, b)) : (a) => a;
@@ -98,7 +98,9 @@ export function operationOf(node: BinaryNode): Operation {
 }
 
 /** Whether a pair of values stays in the result. */
-export function keepsOf(node: BinaryNode): ((left: number, right: number) => boolean) | null {
+export function keepsOf(
+  node: Pick<BinaryNode, 'op' | 'returnBool'>,
+): ((left: number, right: number) => boolean) | null {
   const { op, returnBool } = node;
   return isComparison(op) && !returnBool ? (a, b) => compareScalars(op, a, b) : null;
 }
