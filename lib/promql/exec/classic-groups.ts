@@ -1,4 +1,5 @@
 import { type Buckets, parseGoFloat } from '../func/index.js';
+import { goQuote } from '../parse/index.js';
 import type { HistogramFractionNode, HistogramQuantileNode } from '../plan/index.js';
 import type { QueryContext } from './context.js';
 import { ELEMENT } from './element.js';
@@ -42,7 +43,7 @@ export function groupBuckets(
       parsed.set(text, bound);
     }
     if (bound === null) {
-      const shown = JSON.stringify(text < 0 ? '' : space.text(text));
+      const shown = goQuote(text < 0 ? '' : space.text(text));
       context.annotations.warn(
         `bucket label "le" is missing or has a malformed value of ${shown}${metricNote(context, labels, i)}`,
         node.childPos,
@@ -96,5 +97,5 @@ export function bucketsAt(
 export function metricNote(context: QueryContext, labels: LabelColumns, i: number): string {
   if (!context.features.delayedNameRemoval) return '';
   const name = labelIdOf(labels, i, context.space.find('__name__'));
-  return name < 0 ? '' : ` for metric name ${JSON.stringify(context.space.text(name))}`;
+  return name < 0 ? '' : ` for metric name ${goQuote(context.space.text(name))}`;
 }

@@ -5,6 +5,7 @@ import {
   HistogramSum,
   RESET_HINT,
 } from '../../histogram/index.js';
+import { goQuote } from '../parse/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { ELEMENT } from './element.js';
 import { labelIdOf } from './label-columns.js';
@@ -76,7 +77,7 @@ export class HistogramCells {
       const id = labelIdOf(labels, series, context.space.find('__name__'));
       const name = id < 0 ? '' : context.space.text(id);
       context.annotations.warn(
-        `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${JSON.stringify(name)}`,
+        `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${goQuote(name)}`,
         node.childPos,
       );
     }

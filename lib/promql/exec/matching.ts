@@ -1,6 +1,6 @@
 import type { LabelSet } from '../../labels/index.js';
 import { compareScalars, goAtan2, goPow } from '../func/index.js';
-import { isComparison } from '../parse/index.js';
+import { goQuote, isComparison } from '../parse/index.js';
 import type { BinaryNode } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';
 import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex, labelIdOf } from './label-columns.js';
@@ -118,8 +118,8 @@ const LEGACY_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 /** A label set in braces as error texts show it. */
 export function formatLabels(set: LabelSet): string {
   const parts = set.map(({ name, value }) => {
-    const shown = LEGACY_NAME.test(name) ? name : JSON.stringify(name);
-    return `${shown}=${JSON.stringify(value)}`;
+    const shown = LEGACY_NAME.test(name) ? name : goQuote(name);
+    return `${shown}=${goQuote(value)}`;
   });
   return `{${parts.join(', ')}}`;
 }

@@ -1,5 +1,6 @@
 import { formatHistogram } from '../../histogram/index.js';
 import { formatF, formatG } from '../func/index.js';
+import { goQuote } from '../parse/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries, inFirstOrder, noteIgnored } from './aggregate.js';
 import { executionError } from './context.js';
@@ -76,8 +77,8 @@ function warnQuantile(child: RowSource, node: AggregateNode, parameter: Float64A
 export function countValues(child: RowSource, node: AggregateNode): RowSource {
   const { context, steps, seriesCount } = child;
   const { space } = context;
-  if (node.label === '' || node.label.includes('\ufffd')) {
-    throw executionError(`invalid label name ${JSON.stringify(node.label)}`);
+  if (node.label === '' || !node.label.isWellFormed()) {
+    throw executionError(`invalid label name ${goQuote(node.label)}`);
   }
   const heldBefore = context.held;
   // The new label replaces one of that name first, so `without` does not group by the old one.
