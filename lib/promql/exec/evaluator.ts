@@ -18,10 +18,19 @@ import { dropNames } from './names.js';
 import { countValues, quantileOfSeries } from './quantile.js';
 import { limitRatio, rankSeries } from './rank.js';
 import { scalarOpRows } from './scalar-op.js';
-import { InstantSelectorRows, RangeCallRows, SubqueryCallRows } from './selectors.js';
+import { InstantSelectorRows, RangeCallRows } from './selectors.js';
 import { setOperationRows } from './set-operations.js';
 import { sortRows } from './sorting.js';
-import { type Block, EmptyRows, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
+import {
+  type Block,
+  EmptyRows,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  RowSource,
+  reserveBlock,
+} from './source.js';
+import { SubqueryCallRows } from './subquery.js';
 
 /** A result that was needed more than once, and the samples that its first evaluation read. */
 interface Kept<T> {
@@ -85,7 +94,7 @@ export class Evaluator {
       for (let i = 0; i < to - from; i++) {
         for (let k = 0; k < steps; k++) {
           const at = i * steps + k;
-          if (u8[block.present + at] === 0) continue;
+          if (u8[block.present + at] !== 1) continue;
           values[k] = counts[k] === 0 ? f64[block.rows / 8 + at]! : NaN;
           counts[k] = 1;
         }
@@ -303,15 +312,21 @@ class PinnedRows extends RowSource {
     this.block = reserveBlock(child.context, rows, steps);
   }
 
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
+  }
+
   read(from: number, to: number): Block {
     const { block, steps } = this;
     const read = this.child.read(from, to);
     const { f64, u8 } = this.context.kernel;
+    block.histograms = read.histograms === null ? null : noHistograms((to - from) * steps);
     for (let i = 0; i < to - from; i++) {
       const at = block.rows / 8 + i * steps;
       f64.fill(f64[read.rows / 8 + i]!, at, at + steps);
       const present = block.present + i * steps;
       u8.fill(u8[read.present + i]!, present, present + steps);
+      block.histograms?.fill(read.histograms![i]!, i * steps, (i + 1) * steps);
     }
     return block;
   }

@@ -117,6 +117,7 @@ class InfoJoin {
       select: node.infoSelect,
       times: node.times,
       lookbackMs: node.lookbackMs,
+      isStatistics: false,
       grid: node.grid,
       pos: node.pos,
       uses: 1,

@@ -4,9 +4,9 @@ import { type QueryContext, sameLabelsetError, timeOf } from './context.js';
 import type { QueryValue, RawSeries, ResultSeries } from './engine.js';
 import type { Evaluator } from './evaluator.js';
 import { findDuplicate } from './label-columns.js';
+import { checkCode, sizeColumns } from './loaded-set.js';
 import { labelSetOf } from './matching.js';
 import { removeMarkedNames } from './names.js';
-import { checkCode, sizeColumns } from './selectors.js';
 import { materialise, type RowSource } from './source.js';
 
 /** Builds the answer out of rows: kernel memory to arrays of its own, ids to strings. */
@@ -84,14 +84,20 @@ function resultSeries(context: QueryContext, evaluated: RowSource): ResultSeries
     const present = u8.slice(block.present, block.present + elements);
     for (let i = 0; i < to - from; i++) {
       const row = present.subarray(i * steps, (i + 1) * steps);
-      if (steps === 1 ? row[0] === 0 : row.indexOf(1) < 0) continue;
+      const hasHistograms = block.histograms !== null && row.includes(2);
+      if (!hasHistograms && (steps === 1 ? row[0] === 0 : row.indexOf(1) < 0)) continue;
       const set = labelSetOf(context, labels, from + i);
       if (duplicate) {
         const key = JSON.stringify(set);
         if (filledOnly.has(key)) throw sameLabelsetError();
         filledOnly.add(key);
       }
-      series.push({ labels: set, values: values.subarray(i * steps, (i + 1) * steps), present: row });
+      const rowValues = values.subarray(i * steps, (i + 1) * steps);
+      if (!hasHistograms) series.push({ labels: set, values: rowValues, present: row });
+      else {
+        const histograms = block.histograms!.slice(i * steps, (i + 1) * steps);
+        series.push({ labels: set, values: rowValues, present: row, histograms });
+      }
     }
     context.poll();
   }
@@ -129,7 +135,14 @@ function subqueryPoints(
       values[n] = f64[block.rows / 8 + k]!;
     });
     const set = labelSetOf(context, labels, i);
-    series.push({ labels: set, timestampsMs: Float64Array.from(times), values });
+    const points = { labels: set, timestampsMs: Float64Array.from(times), values };
+    const { histograms } = block;
+    const hasHistograms = histograms !== null && picks.some((k) => u8[block.present + k] === 2);
+    series.push(
+      hasHistograms
+        ? { ...points, histograms: picks.map((k) => (u8[block.present + k] === 2 ? histograms[k]! : null)) }
+        : points,
+    );
     context.poll();
   }
   return series;
