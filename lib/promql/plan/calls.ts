@@ -230,7 +230,7 @@ function absentLabels(arg: Expr): [string, string][] {
   for (const matcher of selector.matchers) {
     if (matcher.name === '__name__') continue;
     if (matcher.type === '=' && !seenEqual.has(matcher.name)) {
-      values.set(matcher.name, matcher.value);
+      values.set(matcher.name, matcher.value.toWellFormed());
       seenEqual.add(matcher.name);
     } else values.delete(matcher.name);
   }

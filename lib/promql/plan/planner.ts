@@ -88,7 +88,7 @@ export class Planner {
     switch (valueTypeOf(inner)) {
       case 'string':
         assert(inner.kind === 'string', 'a string expression is a literal');
-        return { type: 'string', value: inner.value };
+        return { type: 'string', value: inner.value.toWellFormed() };
       case 'scalar':
         return { type: 'scalar', node: this.used(this.scalar(inner, scope)) };
       case 'matrix':
