@@ -51,6 +51,7 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
       return planner.interner.node({
         kind: 'absent',
         child: planner.vector(argument(call, 0), scope),
+        isOverTime: false,
         labels: absentLabels(argument(call, 0)),
         ...base,
       });
@@ -58,6 +59,7 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
       return planner.interner.node({
         kind: 'absent',
         child: planRangeCall(planner, call, scope, 'present_over_time'),
+        isOverTime: true,
         labels: absentLabels(argument(call, 0)),
         ...base,
       });
