@@ -1,8 +1,7 @@
 import { RESET_HINT } from '../../histogram/index.js';
 import type { InstantSelectorNode } from '../plan/index.js';
-import type { QueryContext } from './context.js';
 import { interpolateCounter } from './histogram-counters.js';
-import { mixedKindsText, mixedSchemasText } from './sample-notes.js';
+import type { SampleNotes } from './sample-notes.js';
 import type { SampleRow } from './sample-row.js';
 import { SAMPLE, type SeriesSamples, sampleWeight, withoutStale } from './series-samples.js';
 
@@ -12,13 +11,12 @@ import { SAMPLE, type SeriesSamples, sampleWeight, withoutStale } from './series
  * @returns samples read, by their weight
  */
 export function instantSampleRow(
-  context: QueryContext,
   node: InstantSelectorNode,
   samples: SeriesSamples,
-  metric: string,
+  notes: SampleNotes,
   row: SampleRow,
 ): number {
-  if (node.mode === 'smoothed') return smoothedRow(context, node, withoutStale(samples), metric, row);
+  if (node.mode === 'smoothed') return smoothedRow(node, withoutStale(samples), notes, row);
   const { times, kinds, values, histograms, starts, count } = samples;
   const { referenceMs, referenceStepMs } = node.times;
   let next = 0;
@@ -38,10 +36,9 @@ export function instantSampleRow(
 }
 
 function smoothedRow(
-  context: QueryContext,
   node: InstantSelectorNode,
   samples: SeriesSamples,
-  metric: string,
+  notes: SampleNotes,
   row: SampleRow,
 ): number {
   const { times, values, histograms, kinds, count } = samples;
@@ -57,7 +54,7 @@ function smoothedRow(
     while (end < count && times[end]! <= t + node.lookbackMs) end++;
     if (first >= end) continue;
     if (isMixed(kinds, first, end)) {
-      context.annotations.warn(mixedKindsText(metric), node.pos);
+      notes.mixedKinds();
       continue;
     }
     const i = next - 1;
@@ -75,7 +72,7 @@ function smoothedRow(
       const fraction = (t - times[i]!) / (times[next]! - times[i]!);
       const between = interpolateCounter(h1, h2, fraction, isCounter);
       if (between === null) {
-        context.annotations.warn(mixedSchemasText(metric), node.pos);
+        notes.mixedSchemas();
         continue;
       }
       row.histogram(k, between);
@@ -86,7 +83,7 @@ function smoothedRow(
 }
 
 /** Whether samples [from, to) are floats as well as histograms. */
-export function isMixed(kinds: Uint8Array, from: number, to: number): boolean {
+function isMixed(kinds: Uint8Array, from: number, to: number): boolean {
   for (let i = from + 1; i < to; i++) if (kinds[i] !== kinds[from]) return true;
   return false;
 }

@@ -1,33 +1,67 @@
-/** Texts of notes about samples of histograms (spec: promql-errors.md §5); names as in Go's `%q`. */
+import type { PositionRange } from '../parse/index.js';
+import type { Annotations } from './annotations.js';
 
-export function mixedKindsText(metric: string): string {
-  return `encountered a mix of histograms and floats for metric name ${JSON.stringify(metric)}`;
-}
+type Operation = 'addition' | 'subtraction' | 'aggregation';
 
-export function mixedSchemasText(metric: string): string {
-  return `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${JSON.stringify(metric)}`;
-}
+/**
+ * Notes about the histograms of one series (spec: promql-errors.md §5), at the position of the expression that reads
+ * them.
+ */
+export class SampleNotes {
+  readonly #annotations: Annotations;
+  readonly #pos: PositionRange;
+  /** As in Go's `%q`. */
+  readonly #metric: string;
 
-export function notCounterText(metric: string): string {
-  return `this native histogram metric is not a counter: ${JSON.stringify(metric)}`;
-}
+  constructor(annotations: Annotations, pos: PositionRange, metric: string) {
+    this.#annotations = annotations;
+    this.#pos = pos;
+    this.#metric = JSON.stringify(metric);
+  }
 
-export function notGaugeText(metric: string): string {
-  return `this native histogram metric is not a gauge: ${JSON.stringify(metric)}`;
-}
+  mixedKinds(): void {
+    this.#warn(`encountered a mix of histograms and floats for metric name ${this.#metric}`);
+  }
 
-export function ignoredText(metric: string): string {
-  return `ignored histograms in a range containing both floats and histograms for metric name ${JSON.stringify(metric)}`;
-}
+  mixedSchemas(): void {
+    this.#warn(
+      `vector contains a mix of histograms with exponential and custom buckets schemas for metric name ${this.#metric}`,
+    );
+  }
 
-export function reconciledText(operation: 'addition' | 'subtraction' | 'aggregation'): string {
-  return `mismatched custom buckets were reconciled during ${operation}`;
-}
+  notCounter(): void {
+    this.#warn(`this native histogram metric is not a counter: ${this.#metric}`);
+  }
 
-export function collisionText(operation: 'addition' | 'subtraction' | 'aggregation'): string {
-  return `conflicting counter resets during histogram ${operation}`;
-}
+  notGauge(): void {
+    this.#warn(`this native histogram metric is not a gauge: ${this.#metric}`);
+  }
 
-export function overlapText(metric: string): string {
-  return `sample has start time that overlaps with previous sample timestamp for metric ${JSON.stringify(metric)}`;
+  collision(): void {
+    this.#warn('conflicting counter resets during histogram aggregation');
+  }
+
+  reconciled(operation: Operation): void {
+    this.#info(`mismatched custom buckets were reconciled during ${operation}`);
+  }
+
+  ignored(): void {
+    this.#info(
+      `ignored histograms in a range containing both floats and histograms for metric name ${this.#metric}`,
+    );
+  }
+
+  /** A start time before the sample in front of it; counted. */
+  overlap(): void {
+    const text = `sample has start time that overlaps with previous sample timestamp for metric ${this.#metric}`;
+    this.#annotations.warnCounted(text, this.#pos);
+  }
+
+  #warn(text: string): void {
+    this.#annotations.warn(text, this.#pos);
+  }
+
+  #info(text: string): void {
+    this.#annotations.info(text, this.#pos);
+  }
 }

@@ -3,7 +3,10 @@ import type { InstantSelectorNode, RangeCallNode, SubqueryCallNode } from '../pl
 import type { QueryContext } from './context.js';
 import { instantSampleRow } from './instant-samples.js';
 import { BESIDE_FLOATS, checkCode, type LoadedSet, sizeColumns, splitSeries, useSet } from './loaded-set.js';
+import { SampleNotes } from './sample-notes.js';
+import { HISTOGRAM_RESULTS, START_TIME_FUNCTIONS, sampleRangeRow } from './sample-range.js';
 import { SampleRow } from './sample-row.js';
+import { SampleWindows } from './sample-windows.js';
 import { SampleReader } from './series-samples.js';
 import { type Block, noHistograms, RowSource, reserveBlock } from './source.js';
 
@@ -100,8 +103,8 @@ export class InstantSelectorRows extends RowSource {
     const { context, node, loaded, row } = this;
     row.begin(blockRow, this.steps);
     const samples = this.reader.read(i);
-    const metric = context.metricName(loaded.labels, i);
-    const weight = instantSampleRow(context, node, samples, metric, row);
+    const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
+    const weight = instantSampleRow(node, samples, notes, row);
     context.totalSamples += weight * node.times.sampleWeight;
     context.hold(weight);
   }
@@ -143,6 +146,10 @@ export class RangeCallRows extends RowSource {
   private readonly node: RangeCallNode;
   private readonly loaded: LoadedSet;
   private readonly block: Block;
+  private readonly row: SampleRow;
+  private readonly reader: SampleReader;
+  /** BESIDE_FLOATS that this function must see. */
+  private readonly besideMask: number;
   private readonly args: readonly number[];
   private readonly work: WorkSize;
 
@@ -151,6 +158,8 @@ export class RangeCallRows extends RowSource {
     super(context, loaded.labels, node.grid.count, null);
     this.node = node;
     this.loaded = loaded;
+    this.reader = new SampleReader(context, loaded, node.isStatistics);
+    this.besideMask = START_TIME_FUNCTIONS.has(node.func) ? ANY_BESIDE : BESIDE_FLOATS.histograms;
     this.args = reserveArguments(context, args);
     const samples = sizeColumns(context, loaded);
     const { minTimeMs, maxTimeMs } = loaded.spec.hints;
@@ -158,26 +167,55 @@ export class RangeCallRows extends RowSource {
     const isScanning = SCANNING.has(node.func) || node.form !== 'plain';
     this.work = sizeWork(samples, isScanning ? samples * share : 1, this.steps);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
+    this.row = new SampleRow(context, this.block);
+  }
+
+  override get mayHaveHistograms(): boolean {
+    return this.loaded.beside !== null && HISTOGRAM_RESULTS.has(this.node.func);
   }
 
   read(from: number, to: number): Block {
+    const { context, block, steps, loaded } = this;
+    useSet(context, loaded);
+    block.histograms = this.mayHaveHistograms ? noHistograms((to - from) * steps) : null;
+    splitSeries(
+      loaded,
+      this.besideMask,
+      from,
+      to,
+      (begin, end) => this.fillFloats(begin, end, begin - from),
+      (i) => {
+        this.fillFloats(i, i + 1, i - from);
+        this.fillSamples(i, i - from);
+        context.poll();
+      },
+    );
+    return block;
+  }
+
+  /** Rows [from, to) out of their plain floats. */
+  private fillFloats(from: number, to: number, blockRow: number): void {
     const { context, block, steps, work } = this;
-    useSet(context, this.loaded);
     for (let i = from; i < to; i += work.rows) {
       for (let k = 0; k < steps; k += work.steps) {
-        const at = (i - from) * steps + k;
-        this.fill(
-          i,
-          Math.min(to, i + work.rows),
-          k,
-          Math.min(work.steps, steps - k),
-          block.rows + at * 8,
-          block.present + at,
-        );
+        const at = (blockRow + i - from) * steps + k;
+        const count = Math.min(work.steps, steps - k);
+        this.fill(i, Math.min(to, i + work.rows), k, count, block.rows + at * 8, block.present + at);
         context.poll();
       }
     }
-    return block;
+  }
+
+  /** Puts what a series holds beside plain floats on top of the row that those gave. */
+  private fillSamples(i: number, blockRow: number): void {
+    const { context, node, loaded, row, steps } = this;
+    const query = { ...node, steps };
+    const windows = new SampleWindows(query, this.reader.readLive(i));
+    const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
+    row.at(blockRow, steps);
+    sampleRangeRow(query, windows, context.features.startTimestamps, notes, row);
+    context.totalSamples += windows.histogramWeight() * node.times.sampleWeight;
+    context.hold(row.weight);
   }
 
   /** Rows [from, to) for `count` steps from `step` on. */

@@ -9,7 +9,8 @@ import {
 import { codecKernel } from '../../kernel/index.js';
 import { CHUNK_ENCODING } from '../../storage/index.js';
 import { HistogramDecoder, histogramAt, Xor2Decoder } from '../../tsdb/chunk/index.js';
-import type { QueryContext } from './context.js';
+import type { Grid } from '../plan/index.js';
+import { type QueryContext, timeOf } from './context.js';
 import { chunkBytes, isHistogramEncoding, type LoadedSet, touches } from './loaded-set.js';
 
 /** What sample i of a series is. */
@@ -147,8 +148,7 @@ class SampleColumns {
   /** A histogram; what its chunk says about the one before holds only when that is still the one before. */
   #hinted(i: number, before: number): FloatHistogram | null {
     const histogram = this.#histograms[i]!;
-    if (histogram === null || before === i - 1 || histogram.hint === RESET_HINT.gauge) return histogram;
-    return histogram.withHint(RESET_HINT.unknown);
+    return before === i - 1 ? histogram : unhinted(histogram);
   }
 }
 
@@ -177,6 +177,30 @@ function withKnownResets(samples: SeriesSamples): SeriesSamples {
     return histogram.withHint(isCounterReset(histogram, last) ? RESET_HINT.reset : RESET_HINT.notReset);
   });
   return { ...samples, histograms };
+}
+
+/** The points of a subquery as samples. What a histogram says about the one before it means nothing to these. */
+export function rowSamples(
+  grid: Grid,
+  present: Uint8Array,
+  values: Float64Array,
+  histograms: readonly (FloatHistogram | null)[],
+): SeriesSamples {
+  const picks = Array.from(present.keys()).filter((k) => present[k] !== 0);
+  return {
+    count: picks.length,
+    times: Float64Array.from(picks, (k) => timeOf(grid, k)),
+    kinds: Uint8Array.from(picks, (k) => (present[k] === 2 ? SAMPLE.histogram : SAMPLE.float)),
+    values: Float64Array.from(picks, (k) => values[k]!),
+    histograms: picks.map((k) => (present[k] === 2 ? unhinted(histograms[k]!) : null)),
+    starts: null,
+  };
+}
+
+/** A histogram that is no longer next to the one its hint is about. */
+function unhinted(histogram: FloatHistogram | null): FloatHistogram | null {
+  if (histogram === null || histogram.hint === RESET_HINT.gauge) return histogram;
+  return histogram.withHint(RESET_HINT.unknown);
 }
 
 /** How many samples a histogram counts as in limits and statistics: its size in memory upstream, in points of 16 bytes. */
