@@ -57,7 +57,8 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
     case 'absent_over_time':
       return planner.interner.node({
         kind: 'absent',
-        child: planRangeCall(planner, call, scope, 'present_over_time'),
+        // Any function that keeps the names will do: series that differ by name only must not meet.
+        child: planRangeCall(planner, call, scope, 'last_over_time'),
         labels: absentLabels(argument(call, 0)),
         ...base,
       });
