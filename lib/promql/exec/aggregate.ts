@@ -75,7 +75,7 @@ export function accumulate(source: RowSource, node: AggregateNode): RowSource {
   kernel.functions.queryAggregateFinish(op, total, part1, part2, part3, flags);
   const histograms = cells === null ? null : cells.finish(flags);
   context.settle(heldBefore);
-  context.hold(kernel.functions.queryCountPresent(flags, total));
+  context.hold(kernel.functions.queryCountPresent(flags, total) + (cells?.weight ?? 0));
   const rows = new MaterialRows(context, labels, steps, dropMarks, {
     rows: part1,
     present: flags,

@@ -38,8 +38,6 @@ interface Kept<T> {
   readonly samples: number;
 }
 
-type RangeNode = Extract<VectorNode, { kind: 'rangeCall' | 'subqueryCall' }>;
-
 /** Turns plan nodes into rows. Nodes with several parents are computed once and kept. */
 export class Evaluator {
   private readonly context: QueryContext;
@@ -210,7 +208,7 @@ export class Evaluator {
     return new MaterialRows(context, EMPTY_SET, values.length, null, block);
   }
 
-  private rangeRows(node: RangeNode, dropsNames = true): RowSource {
+  private rangeRows(node: Extract<VectorNode, { kind: 'rangeCall' | 'subqueryCall' }>): RowSource {
     const { context } = this;
     const args = node.args.map((arg) => this.scalar(arg));
     if (node.func === 'double_exponential_smoothing') checkFactors(args);
@@ -224,7 +222,7 @@ export class Evaluator {
     }
     if (node.func === 'rate' || node.func === 'increase') rows = new CounterHintRows(rows, node.pos);
     if (node.func === 'quantile_over_time') rows = new QuantileHintRows(rows, args[0]!, node.pos);
-    if (!dropsNames || node.func === 'last_over_time' || node.func === 'first_over_time') return rows;
+    if (node.func === 'last_over_time' || node.func === 'first_over_time') return rows;
     return dropNames(rows, true);
   }
 
@@ -262,10 +260,7 @@ export class Evaluator {
   /** absent and absent_over_time: 1 at the steps where no series has a value. */
   private absentRows(node: Extract<VectorNode, { kind: 'absent' }>): RowSource {
     const { context } = this;
-    // Series that become equal without their names are no error here.
-    const isRange = node.child.kind === 'rangeCall' || node.child.kind === 'subqueryCall';
-    const child =
-      node.isOverTime && isRange ? this.rangeRows(node.child as RangeNode, false) : this.rows(node.child);
+    const child = this.rows(node.child);
     const steps = node.grid.count;
     const seen = new Uint8Array(steps);
     this.forEachBlock(child, (block, from, to) => {

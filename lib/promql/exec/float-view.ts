@@ -27,8 +27,8 @@ class FloatView extends RowSource {
     this.isScratch = child.isScratch;
     this.replacement = replacement;
     this.onIgnored = onIgnored;
-    // Reads of sources in memory may be larger than a block.
-    this.ownPresent = child.context.kernel.reserve(Math.max(1, child.seriesCount * child.steps));
+    const rows = Math.min(child.context.blockRows(child.steps), child.seriesCount);
+    this.ownPresent = child.context.kernel.reserve(rows * child.steps);
   }
 
   read(from: number, to: number): Block {

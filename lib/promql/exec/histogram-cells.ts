@@ -9,6 +9,7 @@ import { goQuote } from '../parse/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { ELEMENT } from './element.js';
 import { labelIdOf } from './label-columns.js';
+import { sampleWeight } from './series-samples.js';
 import { type Block, noHistograms, type RowSource } from './source.js';
 
 /** What a cell, a group at a step, has met. */
@@ -25,6 +26,8 @@ export class HistogramCells {
   private readonly met: Uint8Array;
   private readonly ownPresent: number;
   private taken = 0;
+  /** What the results weigh in samples. */
+  weight = 0;
 
   /** @param total number of cells: groups x steps */
   constructor(source: RowSource, node: AggregateNode, total: number) {
@@ -106,7 +109,9 @@ export class HistogramCells {
       }
       if ((bits & MET.incompatible) !== 0) continue;
       results ??= noHistograms(met.length);
-      results[cell] = compactHistogram(sum!.result());
+      const result = compactHistogram(sum!.result());
+      results[cell] = result;
+      this.weight += sampleWeight(result);
       u8[present + cell] = ELEMENT.histogram;
     }
     return results;

@@ -146,6 +146,7 @@ export function rankSeries(
   const heldBefore = context.held;
   const { numbers, labels } = groupSeries(context, child, node);
   const heaps: (Heap | undefined)[] = new Array(labels.count * steps);
+  const isMixed = child.mayHaveHistograms;
   const rowsPerBlock = context.blockRows(steps);
   const groupOrder: number[] = [];
   const seenGroups = new Uint8Array(labels.count);
@@ -172,7 +173,7 @@ export function rankSeries(
           heaps[heapBase + k] = heap;
         }
         // For the order of a heap, a histogram is 0.
-        const value = u8[present + k] === ELEMENT.histogram ? 0 : f64[row + k]!;
+        const value = isMixed && u8[present + k] === ELEMENT.histogram ? 0 : f64[row + k]!;
         if (heap.values.length < limit) heap.push(value, i);
         else if (!isLimit && heap.beats(value)) heap.replaceRoot(value, i);
       }

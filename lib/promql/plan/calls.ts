@@ -51,15 +51,14 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
       return planner.interner.node({
         kind: 'absent',
         child: planner.vector(argument(call, 0), scope),
-        isOverTime: false,
         labels: absentLabels(argument(call, 0)),
         ...base,
       });
     case 'absent_over_time':
       return planner.interner.node({
         kind: 'absent',
-        child: planRangeCall(planner, call, scope, 'present_over_time'),
-        isOverTime: true,
+        // Any function that keeps the names will do: series that differ by name only must not meet.
+        child: planRangeCall(planner, call, scope, 'last_over_time'),
         labels: absentLabels(argument(call, 0)),
         ...base,
       });

@@ -201,8 +201,6 @@ export type VectorNode =
         | {
             readonly kind: 'absent';
             readonly child: VectorNode;
-            /** absent_over_time: the names of the series do not matter. */
-            readonly isOverTime: boolean;
             readonly labels: readonly (readonly [string, string])[];
           }
         | {
