@@ -1,4 +1,4 @@
-import type { PositionRange } from '../parse/index.js';
+import { goQuote, type PositionRange } from '../parse/index.js';
 import type { Annotations } from './annotations.js';
 
 type Operation = 'addition' | 'subtraction' | 'aggregation';
@@ -10,13 +10,13 @@ type Operation = 'addition' | 'subtraction' | 'aggregation';
 export class SampleNotes {
   readonly #annotations: Annotations;
   readonly #pos: PositionRange;
-  /** As in Go's `%q`. */
+  /** Quoted. */
   readonly #metric: string;
 
   constructor(annotations: Annotations, pos: PositionRange, metric: string) {
     this.#annotations = annotations;
     this.#pos = pos;
-    this.#metric = JSON.stringify(metric);
+    this.#metric = goQuote(metric);
   }
 
   mixedKinds(): void {

@@ -1,5 +1,6 @@
 import {
   EMPTY_LAYOUT,
+  equalLayouts,
   type FloatHistogram,
   isCounterReset,
   isStaleAt,
@@ -8,7 +9,7 @@ import {
 } from '../../histogram/index.js';
 import { codecKernel } from '../../kernel/index.js';
 import { CHUNK_ENCODING } from '../../storage/index.js';
-import { HistogramDecoder, histogramAt, Xor2Decoder } from '../../tsdb/chunk/index.js';
+import { type HistogramColumns, HistogramDecoder, histogramAt, Xor2Decoder } from '../../tsdb/chunk/index.js';
 import type { Grid } from '../plan/index.js';
 import { type QueryContext, timeOf } from './context.js';
 import { chunkBytes, isHistogramEncoding, type LoadedSet, touches } from './loaded-set.js';
@@ -36,6 +37,7 @@ export class SampleReader {
   readonly #loaded: LoadedSet;
   readonly #isStatistics: boolean;
   readonly #histograms = new HistogramDecoder();
+  #layout = EMPTY_LAYOUT;
   readonly #xor2 = new Xor2Decoder();
 
   /**
@@ -52,10 +54,15 @@ export class SampleReader {
   read(series: number): SeriesSamples {
     const { set, spec } = this.#loaded;
     const { minTimeMs, maxTimeMs } = spec.hints;
-    const columns = new SampleColumns();
+    const chunks: number[] = [];
+    let capacity = 0;
     for (let c = set.chunkOffsets[series]!; c < set.chunkOffsets[series + 1]!; c++) {
-      if (touches(set, c, spec.hints)) this.#addChunk(columns, c);
+      if (!touches(set, c, spec.hints)) continue;
+      chunks.push(c);
+      capacity += declaredSamples(set.chunkEncodings[c]!, chunkBytes(this.#context.kernel, set, c));
     }
+    const columns = new SampleColumns(capacity);
+    for (const c of chunks) this.#addChunk(columns, c);
     const samples = columns.finish(minTimeMs, maxTimeMs);
     return this.#isStatistics ? withKnownResets(samples) : samples;
   }
@@ -72,18 +79,14 @@ export class SampleReader {
     const bytes = chunkBytes(kernel, set, c);
     if (isHistogramEncoding(encoding)) {
       const decoded = this.#histograms.decode(encoding, bytes);
-      for (let i = 0; i < decoded.sampleCount; i++) {
-        columns.addHistogram(
-          decoded.timestamps[i]!,
-          histogramAt(decoded, i),
-          decoded.startTimestamps?.[i] ?? 0,
-        );
-      }
+      // Chunks of a series are mostly alike, and histograms of one layout object are combined fastest.
+      if (!equalLayouts(decoded.layout, this.#layout)) this.#layout = decoded.layout;
+      columns.addHistograms({ ...decoded, layout: this.#layout });
     } else if (encoding === CHUNK_ENCODING.xor2) {
       const { timestamps, values, startTimestamps, sampleCount } = this.#xor2.decode(bytes);
       columns.addFloats(timestamps, values, sampleCount, startTimestamps);
     } else {
-      const declared = bytes.length < 2 ? 0 : (bytes[0]! << 8) | bytes[1]!;
+      const declared = declaredSamples(encoding, bytes);
       const times = new Float64Array(declared);
       const values = new Float64Array(declared);
       const count = codecKernel().decodeXorInto(bytes, times, values);
@@ -92,78 +95,138 @@ export class SampleReader {
   }
 }
 
+/** How many samples the header of a chunk claims. */
+function declaredSamples(encoding: number, bytes: Uint8Array): number {
+  if (bytes.length < 2) return 0;
+  const count = (bytes[0]! << 8) | bytes[1]!;
+  // Two bits of these are the counter reset header.
+  const { histogramStartTimes, floatHistogramStartTimes } = CHUNK_ENCODING;
+  return encoding === histogramStartTimes || encoding === floatHistogramStartTimes ? count & 0x3fff : count;
+}
+
 /** Samples as they come out of chunks, which may overlap. */
 class SampleColumns {
-  readonly #times: number[] = [];
-  readonly #kinds: number[] = [];
-  readonly #values: number[] = [];
+  readonly #times: Float64Array;
+  readonly #kinds: Uint8Array;
+  readonly #values: Float64Array;
   readonly #histograms: (FloatHistogram | null)[] = [];
-  readonly #starts: number[] = [];
+  #starts: Float64Array | null = null;
+  #count = 0;
   #isSorted = true;
-  #hasStarts = false;
+
+  /** @param capacity all samples to come, at least */
+  constructor(capacity: number) {
+    this.#times = new Float64Array(capacity);
+    this.#kinds = new Uint8Array(capacity);
+    this.#values = new Float64Array(capacity);
+  }
 
   addFloats(times: Float64Array, values: Float64Array, count: number, starts: Float64Array | null): void {
+    const n = this.#addTimes(times, count, starts);
+    this.#values.set(count === values.length ? values : values.subarray(0, count), n);
     for (let i = 0; i < count; i++) {
-      const value = values[i]!;
-      const isStale = Number.isNaN(value) && isStaleAt(values, i);
-      this.#add(times[i]!, isStale ? SAMPLE.stale : SAMPLE.float, value, null, starts?.[i] ?? 0);
+      const isStale = Number.isNaN(values[i]!) && isStaleAt(values, i);
+      this.#kinds[n + i] = isStale ? SAMPLE.stale : SAMPLE.float;
+      this.#histograms.push(null);
     }
   }
 
-  addHistogram(time: number, histogram: FloatHistogram, start: number): void {
-    if (histogram.isStale) this.#add(time, SAMPLE.stale, 0, null, start);
-    else this.#add(time, SAMPLE.histogram, 0, histogram, start);
+  addHistograms(columns: HistogramColumns): void {
+    const n = this.#addTimes(columns.timestamps, columns.sampleCount, columns.startTimestamps);
+    for (let i = 0; i < columns.sampleCount; i++) {
+      const histogram = histogramAt(columns, i);
+      const isStale = histogram.isStale;
+      this.#kinds[n + i] = isStale ? SAMPLE.stale : SAMPLE.histogram;
+      this.#histograms.push(isStale ? null : histogram);
+    }
   }
 
-  #add(time: number, kind: number, value: number, histogram: FloatHistogram | null, start: number): void {
-    const n = this.#times.length;
-    if (n > 0 && time <= this.#times[n - 1]!) this.#isSorted = false;
-    if (start !== 0) this.#hasStarts = true;
-    this.#times.push(time);
-    this.#kinds.push(kind);
-    this.#values.push(value);
-    this.#histograms.push(histogram);
-    this.#starts.push(start);
+  /** Adds the times of the next samples and returns the index of the first. */
+  #addTimes(times: Float64Array, count: number, starts: Float64Array | null): number {
+    const n = this.#count;
+    if (count === 0) return n;
+    if (n > 0 && times[0]! <= this.#times[n - 1]!) this.#isSorted = false;
+    this.#times.set(count === times.length ? times : times.subarray(0, count), n);
+    if (starts !== null) {
+      this.#starts ??= new Float64Array(this.#times.length);
+      this.#starts.set(starts, n);
+    }
+    this.#count += count;
+    return n;
   }
 
   /** The samples inside [minTime, maxTime] in order; of equal times that of the earlier chunk stays. */
   finish(minTime: number, maxTime: number): SeriesSamples {
+    if (!this.#isSorted) return this.#merge(minTime, maxTime);
     const times = this.#times;
-    let order = times.map((_, i) => i);
-    if (!this.#isSorted) {
-      order.sort((a, b) => times[a]! - times[b]! || a - b);
-      order = order.filter((i, n) => n === 0 || times[i] !== times[order[n - 1]!]);
-    }
-    order = order.filter((i) => times[i]! >= minTime && times[i]! <= maxTime);
+    let from = 0;
+    let to = this.#count;
+    while (from < to && times[from]! < minTime) from++;
+    while (to > from && times[to - 1]! > maxTime) to--;
     return {
-      count: order.length,
-      times: Float64Array.from(order, (i) => times[i]!),
-      kinds: Uint8Array.from(order, (i) => this.#kinds[i]!),
-      values: Float64Array.from(order, (i) => this.#values[i]!),
-      histograms: order.map((i, n) => this.#hinted(i, n === 0 ? i - 1 : order[n - 1]!)),
-      starts: this.#hasStarts ? Float64Array.from(order, (i) => this.#starts[i]!) : null,
+      count: to - from,
+      times: times.subarray(from, to),
+      kinds: this.#kinds.subarray(from, to),
+      values: this.#values.subarray(from, to),
+      histograms: this.#histograms.slice(from, to),
+      starts: this.#starts?.subarray(from, to) ?? null,
     };
   }
 
-  /** A histogram; what its chunk says about the one before holds only when that is still the one before. */
-  #hinted(i: number, before: number): FloatHistogram | null {
-    const histogram = this.#histograms[i]!;
-    return before === i - 1 ? histogram : unhinted(histogram);
+  #merge(minTime: number, maxTime: number): SeriesSamples {
+    const times = this.#times;
+    const sorted = Array.from({ length: this.#count }, (_, i) => i);
+    sorted.sort((a, b) => times[a]! - times[b]! || a - b);
+    const order = sorted.filter(
+      (i, n) =>
+        times[i]! >= minTime && times[i]! <= maxTime && (n === 0 || times[i] !== times[sorted[n - 1]!]),
+    );
+    const histograms = order.map((i, n) => {
+      // What a chunk says about the sample before holds only when that still is the one before.
+      const isNext = (n === 0 ? i - 1 : order[n - 1]!) === i - 1;
+      const histogram = this.#histograms[i]!;
+      return isNext ? histogram : unhinted(histogram);
+    });
+    return pick(
+      {
+        count: this.#count,
+        times,
+        kinds: this.#kinds,
+        values: this.#values,
+        histograms: [],
+        starts: this.#starts,
+      },
+      order,
+      histograms,
+    );
   }
 }
 
 /** Samples without stale markers. */
 export function withoutStale(samples: SeriesSamples): SeriesSamples {
-  const { kinds, times, values, histograms, starts } = samples;
+  const { kinds, histograms } = samples;
   if (!kinds.includes(SAMPLE.stale)) return samples;
   const kept = Array.from(kinds.keys()).filter((i) => kinds[i] !== SAMPLE.stale);
+  return pick(
+    samples,
+    kept,
+    kept.map((i) => histograms[i]!),
+  );
+}
+
+/** Some of the samples, in another order. */
+function pick(
+  { times, kinds, values, starts }: SeriesSamples,
+  order: readonly number[],
+  histograms: readonly (FloatHistogram | null)[],
+): SeriesSamples {
   return {
-    count: kept.length,
-    times: Float64Array.from(kept, (i) => times[i]!),
-    kinds: Uint8Array.from(kept, (i) => kinds[i]!),
-    values: Float64Array.from(kept, (i) => values[i]!),
-    histograms: kept.map((i) => histograms[i]!),
-    starts: starts === null ? null : Float64Array.from(kept, (i) => starts[i]!),
+    count: order.length,
+    times: Float64Array.from(order, (i) => times[i]!),
+    kinds: Uint8Array.from(order, (i) => kinds[i]!),
+    values: Float64Array.from(order, (i) => values[i]!),
+    histograms,
+    starts: starts === null ? null : Float64Array.from(order, (i) => starts[i]!),
   };
 }
 
