@@ -134,6 +134,22 @@ describe('chunks', () => {
   });
 });
 
+describe('limits on histograms', () => {
+  const bucket = { kind: 'histogram', histogram: parseHistogramNotation('{{buckets:[1 2 3]}}')! } as const;
+  const points: Point[] = Array.from({ length: 10 }, () => ({ ...bucket, hasHint: false }));
+
+  test('a histogram counts as its size in floats', async () => {
+    storage.appendChunks(labelsFromObject({ __name__: 'h' }), encodePoints(points, 1000));
+    const limited = createQueryEngine({ ...OPTIONS, samplesMax: 100 });
+    const execute = (query: string, endMs: number) =>
+      limited.execute(request(query, 0, endMs, 1000), storage, () => false, Infinity);
+    // 13 each.
+    expect((await execute('h', 6000)).stats).toMatchObject({ totalQueryableSamples: 91, peakSamples: 91 });
+    await expect(execute('h', 7000)).rejects.toMatchObject({ code: 'query-samples-limit' });
+    expect((await execute('count_over_time(h[2s])', 9000)).stats.totalQueryableSamples).toBe(19 * 13);
+  });
+});
+
 describe('long work', () => {
   // One series with windows so large that the kernel is called for a part of the steps at a time.
   const COUNT = 20_000;
