@@ -97,7 +97,8 @@ function resultSeries(context: QueryContext, evaluated: RowSource): ResultSeries
       const rowValues = values.subarray(i * steps, (i + 1) * steps);
       if (!hasHistograms) series.push({ labels: set, values: rowValues, present: row });
       else {
-        const histograms = block.histograms!.slice(i * steps, (i + 1) * steps);
+        const all = block.histograms!;
+        const histograms = Array.from(row, (kind, k) => (kind === 2 ? all[i * steps + k]! : null));
         series.push({ labels: set, values: rowValues, present: row, histograms });
       }
     }

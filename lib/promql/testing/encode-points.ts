@@ -1,6 +1,6 @@
 import { EMPTY_LAYOUT, FloatHistogram, VALUE, valueCountOf } from '../../histogram/index.js';
 import { CHUNK_ENCODING } from '../../storage/index.js';
-import { HistogramAppender } from '../../tsdb/chunk/index.js';
+import { addStartTimes, encodeXor2, HistogramAppender } from '../../tsdb/chunk/index.js';
 import { type Chunk, encodeChunks } from './memory-queryable.js';
 import type { Point } from './script.js';
 
@@ -14,6 +14,8 @@ interface Run {
   readonly isFloat: boolean;
   readonly times: number[];
   readonly points: Point[];
+  /** Start times, 0 for unknown. */
+  readonly starts: number[];
 }
 
 const STALE_BITS = 0x7ff0_0000_0000_0002n;
@@ -28,35 +30,54 @@ function staleHistogram(): FloatHistogram {
 /**
  * Encodes the points of a series line as Prometheus' head does: runs of floats and of histograms in chunks of each
  * kind, stale markers of the kind before them.
+ * @param startOffsets ms from each point to the start of what it counts; without any, chunks hold no start times
  */
-export function encodePoints(points: readonly Point[], stepMs: number): Chunk[] {
+export function encodePoints(
+  points: readonly Point[],
+  stepMs: number,
+  startOffsets: readonly (number | null)[] | null = null,
+): Chunk[] {
   const runs: Run[] = [];
   points.forEach((point, i) => {
     if (point.kind === 'none') return;
     let run = runs.at(-1);
     const isFloat = point.kind === 'float' || (point.kind === 'stale' && run?.isFloat !== false);
     if (run === undefined || run.isFloat !== isFloat) {
-      run = { isFloat, times: [], points: [] };
+      run = { isFloat, times: [], points: [], starts: [] };
       runs.push(run);
     }
+    const offset = startOffsets?.[i] ?? null;
     run.times.push(i * stepMs);
+    run.starts.push(offset === null ? 0 : i * stepMs + offset);
     run.points.push(point);
   });
-  return runs.flatMap((run) => (run.isFloat ? encodeFloats(run) : encodeHistograms(run)));
+  const hasStarts = startOffsets !== null;
+  return runs.flatMap((run) =>
+    run.isFloat ? encodeFloats(run, hasStarts) : encodeHistograms(run, hasStarts),
+  );
 }
 
-function encodeFloats({ times, points }: Run): Chunk[] {
+function encodeFloats({ times, points, starts }: Run, hasStarts: boolean): Chunk[] {
   const values = new Float64Array(times.length);
   const bits = new BigUint64Array(values.buffer);
   points.forEach((point, i) => {
     if (point.kind === 'float') values[i] = point.value;
     else bits[i] = STALE_BITS;
   });
-  return encodeChunks(Float64Array.from(times), values);
+  const timestamps = Float64Array.from(times);
+  if (!hasStarts) return encodeChunks(timestamps, values);
+  return [
+    {
+      bytes: encodeXor2(timestamps, values, Float64Array.from(starts)),
+      minTimeMs: times[0]!,
+      maxTimeMs: times.at(-1)!,
+      encoding: CHUNK_ENCODING.xor2,
+    },
+  ];
 }
 
 /** Chunks cut by the appender, by their size, and at multiples of the chunk range (spec: chunks.md §9). */
-function encodeHistograms({ times, points }: Run): Chunk[] {
+function encodeHistograms({ times, points, starts }: Run, hasStarts: boolean): Chunk[] {
   const appender = HistogramAppender.floats();
   const chunks: Chunk[] = [];
   let first = 0;
@@ -65,12 +86,11 @@ function encodeHistograms({ times, points }: Run): Chunk[] {
   let isForetold = false;
   const finish = (bytes: Uint8Array | null, end: number): void => {
     if (bytes === null) return;
-    chunks.push({
-      bytes,
-      minTimeMs: times[first]!,
-      maxTimeMs: times[end - 1]!,
-      encoding: CHUNK_ENCODING.floatHistogram,
-    });
+    const { floatHistogram } = CHUNK_ENCODING;
+    const { encoding, data } = hasStarts
+      ? addStartTimes(floatHistogram, bytes, Float64Array.from(starts.slice(first, end)))
+      : { encoding: floatHistogram, data: bytes };
+    chunks.push({ bytes: data, minTimeMs: times[first]!, maxTimeMs: times[end - 1]!, encoding });
   };
   points.forEach((point, i) => {
     const time = times[i]!;

@@ -46,6 +46,7 @@ const TOLERANCE = 1e-9;
 export interface RunnerOptions {
   readonly delayedNameRemoval: boolean;
   readonly typeAndUnitLabels: boolean;
+  readonly startTimestamps?: boolean;
   /** Relative error allowed between expected and computed floats. */
   readonly tolerance?: number;
 }
@@ -75,12 +76,16 @@ export class ScriptRunner {
   private load(command: Extract<Command, { kind: 'load' }>): void {
     // A series that occurs twice in one command counts as its last line.
     const lines = new Map<string, SeriesLine>();
+    const starts = new Map<string, SeriesLine['startOffsets']>();
     for (const line of command.series) {
-      if (line.startOffsets === null) lines.set(JSON.stringify(line.labels), line);
+      const key = JSON.stringify(line.labels);
+      if (line.startOffsets === null) lines.set(key, line);
+      else starts.set(key, line.startOffsets);
     }
     const loaded = command.withCustomBuckets ? withCustomBuckets([...lines.values()]) : lines.values();
     for (const line of loaded) {
-      this.storage.appendChunks(line.labels, encodePoints(line.points, command.stepMs));
+      const offsets = starts.get(JSON.stringify(line.labels)) ?? null;
+      this.storage.appendChunks(line.labels, encodePoints(line.points, command.stepMs, offsets));
     }
   }
 
