@@ -25,6 +25,7 @@ export interface LoadedSet {
   readonly chunkMaxTimes: number;
   /** BESIDE_FLOATS of each series inside the hinted times; null when all are plain floats, as they mostly are. */
   readonly beside: Uint8Array | null;
+  readonly hasHistograms: boolean;
 }
 
 /** Takes a select's answer into the query: chunk table to kernel memory, labels to the symbol space. */
@@ -48,7 +49,10 @@ export function loadSet(context: QueryContext, spec: SelectSpec, set: SeriesSet)
   f64.set(set.chunkMinTimes, loaded.chunkMinTimes / 8);
   f64.set(set.chunkMaxTimes, loaded.chunkMaxTimes / 8);
   for (const warning of set.warnings) context.annotations.note(warning);
-  return { ...loaded, beside: hasOnlyFloats(spec, set) ? null : setApart(context, loaded) };
+  const beside = hasOnlyFloats(spec, set) ? null : setApart(context, loaded);
+  const found = beside?.reduce((sum, bits) => sum | bits, 0) ?? 0;
+  const hasHistograms = (found & BESIDE_FLOATS.histograms) !== 0;
+  return { ...loaded, beside: found === 0 ? null : beside, hasHistograms };
 }
 
 function hasOnlyFloats({ hints }: SelectSpec, set: SeriesSet): boolean {
@@ -68,7 +72,7 @@ export function touches(
 }
 
 /** Rewrites the kernel's chunk table so that only chunks of encoding 1 are left, and marks the series concerned. */
-function setApart(context: QueryContext, loaded: Omit<LoadedSet, 'beside'>): Uint8Array {
+function setApart(context: QueryContext, loaded: Omit<LoadedSet, 'beside' | 'hasHistograms'>): Uint8Array {
   const { kernel } = context;
   const { set, spec } = loaded;
   const beside = new Uint8Array(set.seriesCount);

@@ -1,4 +1,5 @@
 import { equalHistograms, HistogramMean, HistogramSum } from '../../histogram/index.js';
+import type { QueryContext } from './context.js';
 import { CounterSeries } from './counter-series.js';
 import { type CounterKind, extrapolated, lastTwo, type Window } from './counter-window.js';
 import { extendedHistogram } from './extended-window.js';
@@ -49,6 +50,7 @@ const COUNTERS: Readonly<Record<string, CounterKind>> = {
  * they matter. The row holds the kernel's answer for the floats alone when this begins.
  */
 export function sampleRangeRow(
+  context: QueryContext,
   query: WindowQuery,
   windows: SampleWindows,
   useStarts: boolean,
@@ -70,6 +72,7 @@ export function sampleRangeRow(
       if (histogramCount < to - from) notes.ignored();
       continue;
     }
+    context.poll();
     row.clear(k);
     const rangeEnd = query.times.referenceMs + k * query.times.referenceStepMs;
     apply(k, { from, to, rangeStart: rangeEnd - query.rangeMs, rangeEnd });

@@ -70,7 +70,7 @@ export class InstantSelectorRows extends RowSource {
 
   override get mayHaveHistograms(): boolean {
     const { mode } = this.node;
-    return this.loaded.beside !== null && (mode === 'values' || mode === 'smoothed');
+    return this.loaded.hasHistograms && (mode === 'values' || mode === 'smoothed');
   }
 
   read(from: number, to: number): Block {
@@ -171,7 +171,7 @@ export class RangeCallRows extends RowSource {
   }
 
   override get mayHaveHistograms(): boolean {
-    return this.loaded.beside !== null && HISTOGRAM_RESULTS.has(this.node.func);
+    return this.loaded.hasHistograms && HISTOGRAM_RESULTS.has(this.node.func);
   }
 
   read(from: number, to: number): Block {
@@ -213,7 +213,7 @@ export class RangeCallRows extends RowSource {
     const windows = new SampleWindows(query, this.reader.readLive(i));
     const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
     row.at(blockRow, steps);
-    sampleRangeRow(query, windows, context.features.startTimestamps, notes, row);
+    sampleRangeRow(context, query, windows, context.features.startTimestamps, notes, row);
     context.totalSamples += windows.histogramWeight() * node.times.sampleWeight;
     context.hold(row.weight);
   }

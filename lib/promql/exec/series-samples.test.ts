@@ -107,8 +107,10 @@ describe('a loaded set', () => {
     const times = Float64Array.of(5, 6);
     const bytes = encodeXor2(times, Float64Array.of(1, 2), Float64Array.of(1, 1));
     const chunk = { bytes, minTimeMs: 5, maxTimeMs: 6, encoding: CHUNK_ENCODING.xor2 };
-    expect((await load([chunk])).loaded.beside).toEqual(Uint8Array.of(0));
-    expect((await load([chunk], true)).loaded.beside).toEqual(Uint8Array.of(BESIDE_FLOATS.startTimes));
+    expect((await load([chunk])).loaded.beside).toBeNull();
+    const { loaded } = await load([chunk], true);
+    expect(loaded.beside).toEqual(Uint8Array.of(BESIDE_FLOATS.startTimes));
+    expect(loaded.hasHistograms).toBe(false);
   });
 
   test('of an unknown encoding is corrupt', async () => {

@@ -92,7 +92,7 @@ export class SubqueryCallRows extends RowSource {
     const windows = new SampleWindows(query, samples);
     const notes = new SampleNotes(context.annotations, node.pos, context.metricName(child.labels, i));
     row.at(blockRow, steps);
-    sampleRangeRow(query, windows, false, notes, row);
+    sampleRangeRow(context, query, windows, false, notes, row);
     context.totalSamples += windows.histogramWeight() * node.times.sampleWeight;
     context.hold(row.weight);
   }
