@@ -312,6 +312,11 @@ export class ScanKernel {
     return this.#words[at + 1]! - this.#words[at]!;
   }
 
+  /** The series of histogram k. */
+  histogramSeriesOf(k: number): number {
+    return this.#words[(this.columns.histograms >>> 2) + k * 3]!;
+  }
+
   /** A copy of metadata message i. */
   metadataBytes(i: number): Uint8Array {
     const at = (this.columns.metadata >>> 2) + i * 2;

@@ -159,9 +159,12 @@ describe('layouts', () => {
 
   test('that are used stay shared while others come and go', () => {
     const reader = new HistogramReader();
-    const layoutOf = (offset: number) =>
-      (read(encode({ ...plain, positiveSpans: [{ offset, length: 3 }] }), reader).read as IntegerHistogram)
-        .layout;
+    const layoutOf = (offset: number) => {
+      const zigzag = varint(offset < 0 ? -offset * 2 - 1 : offset * 2);
+      const span = [0x08, ...zigzag, 0x10, 1];
+      const message = Uint8Array.of(0x5a, span.length, ...span, 0x62, 1, 2);
+      return (read(message, reader).read as IntegerHistogram).layout;
+    };
     const kept = layoutOf(-7);
     const lost = layoutOf(-8);
     for (let i = 0; i < 30_000; i++) {

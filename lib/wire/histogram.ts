@@ -301,7 +301,32 @@ export class HistogramReader {
   #packedDeltas(side: Side, end: number): void {
     const to = this.#length(end);
     side.reserveDeltas(to - this.#at);
-    while (this.#at < to) this.#delta(side, to);
+    const bytes = this.#bytes;
+    const words = side.deltaWords;
+    let at = this.#at;
+    let n = 2 * side.deltaCount;
+    while (at < to) {
+      // Nearly all deltas take one byte or two.
+      let low = bytes[at]!;
+      if (low < 0x80) at++;
+      else if (at + 1 < to && bytes[at + 1]! < 0x80) {
+        low = (low & 0x7f) | (bytes[at + 1]! << 7);
+        at += 2;
+      } else {
+        this.#at = at;
+        side.deltaCount = n >>> 1;
+        this.#delta(side, to);
+        at = this.#at;
+        n += 2;
+        continue;
+      }
+      const delta = zigzag32(low);
+      words[n] = delta;
+      words[n + 1] = delta >> 31;
+      n += 2;
+    }
+    this.#at = at;
+    side.deltaCount = n >>> 1;
   }
 
   /** One zigzag varint, for which there is room. */
