@@ -179,14 +179,23 @@ function sameNumber(theirs: string, ours: string, tolerance: number): boolean {
 
 /** Count, sum and every bucket with its bounds. */
 export function sameHistogram(theirs: HistogramJson, ours: HistogramJson, tolerance: number): boolean {
+  return sameHistogramBy(theirs, ours, (a, b) => sameNumber(a, b, tolerance));
+}
+
+/** The same with another comparison of numbers. */
+export function sameHistogramBy(
+  theirs: HistogramJson,
+  ours: HistogramJson,
+  same: (theirs: string, ours: string) => boolean,
+): boolean {
   const [a, b] = [theirs.buckets ?? [], ours.buckets ?? []];
   return (
-    sameNumber(theirs.count, ours.count, tolerance) &&
-    sameNumber(theirs.sum, ours.sum, tolerance) &&
+    same(theirs.count, ours.count) &&
+    same(theirs.sum, ours.sum) &&
     a.length === b.length &&
     a.every(([code, ...numbers], i) => {
       const [otherCode, ...others] = b[i]!;
-      return code === otherCode && numbers.every((text, k) => sameNumber(text, others[k]!, tolerance));
+      return code === otherCode && numbers.every((text, k) => same(text, others[k]!));
     })
   );
 }

@@ -1,4 +1,4 @@
-import { compress, encodeRequest, PUSH_HEADERS, pushBody } from '../wire.js';
+import { compress, encodeRequest, PUSH_HEADERS, pushBody, type WireSeries } from '../wire.js';
 import { type GeneratedPoint, type GeneratedSeries, toRequests } from './series.js';
 
 /** Both servers refuse samples that lie too far behind their newest one. */
@@ -10,7 +10,16 @@ export async function loadSeries(
   series: readonly GeneratedSeries[],
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  for (const request of slicesOf(series).flatMap(toRequests)) {
+  await pushRequests(url, slicesOf(series).flatMap(toRequests), headers);
+}
+
+/** Sends requests one after the other. @throws when one is refused */
+export async function pushRequests(
+  url: string,
+  requests: readonly (readonly WireSeries[])[],
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  for (const request of requests) {
     const answer = await pushBody(url, compress(encodeRequest(request)), { ...PUSH_HEADERS, ...headers });
     if (answer.status >= 300)
       throw new Error(`${url} answered ${answer.status}: ${answer.text.slice(0, 500)}`);

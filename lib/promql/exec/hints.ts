@@ -42,6 +42,10 @@ export class CounterHintRows extends RowSource {
     return false;
   }
 
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
+  }
+
   read(from: number, to: number): Block {
     const block = this.child.read(from, to);
     let lastName = -2;

@@ -1,4 +1,5 @@
-import { goExp, goLog } from './go-math.js';
+import { log as goLog } from '../../histogram/index.js';
+import { goExp } from './go-math.js';
 
 /**
  * Trigonometric and hyperbolic functions with the last bit of Go's math package: the Cephes polynomials (Moshier, "Methods
