@@ -28,6 +28,11 @@ export class BitWriter {
     return this.#bytes.slice(0, this.byteLength);
   }
 
+  /** What was written from a byte on, as a view. */
+  viewFrom(from: number): Uint8Array {
+    return this.#bytes.subarray(from, this.byteLength);
+  }
+
   /** Overwrites a byte written before. */
   putByte(at: number, value: number): void {
     this.#bytes[at] = value;
