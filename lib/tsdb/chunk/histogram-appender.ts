@@ -1,6 +1,7 @@
 import {
   EMPTY_LAYOUT,
   equalBounds,
+  equalLayouts,
   FloatHistogram,
   type HistogramLayout,
   type IntegerHistogram,
@@ -171,13 +172,15 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     const isGauge = hint === RESET_HINT.gauge;
     const { layout, row } = this.#rowOf(histogram);
     const counts = this.#kind.countsOf(row, layout);
+    // Mostly it has the buckets of the chunk: then they need not be compared one by one.
+    const alike = equalLayouts(layout, this.#layout) ? this.#layout : layout;
     const isReset = hint === RESET_HINT.reset;
     if (this.#last === null) {
       const known = isReset ? RESET_HEADER.reset : RESET_HEADER.unknown;
       this.#open(timestampMs, layout, row, counts, headerOf(isGauge, known));
       return null;
     }
-    const verdict = isGauge ? this.#judgeGauge(layout, row) : this.#judge(layout, counts, isReset);
+    const verdict = isGauge ? this.#judgeGauge(alike, row) : this.#judge(alike, counts, isReset);
     if (this.#sampleCount === 0 || this.#sampleCount === SAMPLES_MAX) {
       const finished = this.cut();
       let known: ResetHeader = verdict === 'append' ? RESET_HEADER.notReset : verdict;
@@ -198,7 +201,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
       );
       return finished;
     }
-    this.#join(timestampMs, layout, row, counts, isGauge);
+    this.#join(timestampMs, alike, row, counts, isGauge);
     return null;
   }
 
