@@ -9,5 +9,6 @@ export {
   type HistogramSamples,
   type TimedChunk,
 } from './histogram-samples.js';
-export { type PlainChunk, PlainChunkWriter } from './plain-chunk.js';
+export { addStartTimes, type PlainChunk, PlainChunkWriter } from './plain-chunk.js';
 export { type FloatColumns, Xor2Decoder } from './xor2-decoder.js';
+export { encodeXor2 } from './xor2-encoder.js';
