@@ -199,3 +199,19 @@ export function mixedSamplesOf(series: MixedSeries): Map<number, string> {
     });
   return new Map([...merged].sort(([a], [b]) => a - b));
 }
+
+/**
+ * The sample that series i of a test has at a time: numbers, integers and doubles take turns every ten minutes, counts
+ * grow, and with them comes a bucket now and then.
+ */
+export function predicted(i: number, timeMs: number): bigint | AnyHistogram {
+  const kind = (i + Math.floor(timeMs / 600_000)) % 3;
+  const seconds = Math.floor(timeMs / 1000) % 1_000_000;
+  if (kind === 0) return BigInt(timeMs);
+  return denseHistogram(3 + (Math.floor(timeMs / 100_000) % 50), seconds, kind === 1);
+}
+
+export function predictedKey(i: number, timeMs: number): string {
+  const sample = predicted(i, timeMs);
+  return typeof sample === 'bigint' ? keyOfBits(sample) : keyOf(sample);
+}
