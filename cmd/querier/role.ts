@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../../lib/clock/index.js';
-import { type Config, renderConfig } from '../../lib/config/index.js';
+import { type Config, renderConfig, renderFlags } from '../../lib/config/index.js';
 import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import {
@@ -84,6 +84,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       slowLogThresholdMs: query.slowLogThresholdMs,
       buildInfo: parts.buildInfo,
       configYaml: () => renderConfig(config),
+      flags: () => flagsOf(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
     },
     { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger },
@@ -94,5 +95,18 @@ export function buildQuerier(parts: QuerierParts): Module {
     needs: ['storage'],
     // Threads are started when first asked for: a process that only takes writes saves their memory, 70 MB each.
     service: { start: async () => {}, stop: () => pool.stop() },
+  };
+}
+
+/** Our flags, and under Prometheus' names those that its tools ask for. */
+function flagsOf(config: Config): Record<string, string> {
+  const flags = renderFlags(config);
+  return {
+    ...flags,
+    'query.lookback-delta': flags['query-lookback-delta'] ?? '',
+    'query.max-concurrency': flags['query-concurrency'] ?? '',
+    'query.max-samples': flags['query-max-samples'] ?? '',
+    'query.timeout': flags['query-timeout'] ?? '',
+    'web.listen-address': flags['http-listen'] ?? '',
   };
 }

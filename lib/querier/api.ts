@@ -10,11 +10,13 @@ import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
 import type { WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
+import { rulesData, targetsData, targetsMetadataData } from './empty-api.js';
 import { encodeSuccess } from './encode.js';
 import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
 import {
+  checkTimeLeft,
   optionalDuration,
   optionalTime,
   Params,
@@ -32,9 +34,11 @@ import {
   type BuildInfo,
   buildInfoData,
   metadataData,
+  NO_HOST,
   parseTopQueries,
   parseTsdbLimit,
   runtimeInfoData,
+  thisHost,
   tsdbData,
   WAL_REPLAY_DATA,
 } from './status-api.js';
@@ -60,6 +64,8 @@ export interface QueryApiOptions {
   readonly buildInfo: BuildInfo;
   /** The effective configuration as YAML, secrets masked. */
   readonly configYaml: () => string;
+  /** Settings by the names of their flags, secrets masked. */
+  readonly flags: () => Readonly<Record<string, string>>;
   /** Categories of features with their names, for the features endpoint. */
   readonly features: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 }
@@ -103,13 +109,7 @@ export class QueryApi {
     const both: readonly Method[] = ['GET', 'POST'];
     const get: readonly Method[] = ['GET'];
     const fixed = (data: () => string): Handle => this.#small(async () => data());
-    const rules: Handle = this.#small(async ({ params }) => {
-      const type = params.get('type');
-      if (type !== '' && type !== 'alert' && type !== 'record') {
-        throw badData(`invalid parameter "type": not supported value ${goQuote(type)}`);
-      }
-      return '{"groups":[]}';
-    });
+    const hidden = this.#options.tenant.multitenancy;
     const routes: readonly (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
       [both, '/series', (call) => this.#series(call)],
       [both, '/labels', (call) => this.#labelNames(call)],
@@ -123,27 +123,31 @@ export class QueryApi {
       [both, '/cardinality/active_series', (call) => this.#cardinality(call, 'activeSeries')],
       [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
       [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
-      [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo())],
+      [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo(hidden))],
       [get, '/status/tsdb', this.#small(({ tenant, params }) => this.#tsdb(tenant, params))],
       [get, '/status/walreplay', fixed(() => WAL_REPLAY_DATA)],
       [get, '/status/active_queries', (call) => this.#activeQueries(call)],
       [get, '/status/top_queries', (call) => this.#topQueries(call)],
-      [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
-      [get, '/rules', rules],
+      [get, '/rules', (call) => this.#rules(call)],
       [get, '/alerts', fixed(() => '{"alerts":[]}')],
-      [get, '/targets', fixed(() => '{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}')],
-      [get, '/targets/metadata', fixed(() => '[]')],
+      [get, '/targets', this.#small(async ({ params }) => targetsData(params))],
+      [get, '/targets/metadata', (call) => this.#targetsMetadata(call)],
       [get, '/scrape_pools', fixed(() => '{"scrapePools":[]}')],
       [get, '/alertmanagers', fixed(() => '{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')],
       [get, '/notifications', fixed(() => '[]')],
       [get, '/features', fixed(() => stringifyHtml(this.#options.features))],
+    ];
+    // Settings concern whoever runs the process: tenants of a shared one are not told (the operator has /config).
+    const settings: typeof routes = [
+      [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
+      [get, '/status/flags', (call) => this.#flags(call)],
     ];
     for (const prefix of API_PREFIXES) {
       server.hot(both, `${prefix}/query`, (exchange) => this.#serve(exchange, (call) => this.#query(call)));
       server.hot(both, `${prefix}/query_range`, (exchange) =>
         this.#serve(exchange, (call) => this.#queryRange(call)),
       );
-      for (const [methods, path, handle] of routes) {
+      for (const [methods, path, handle] of hidden ? routes : [...routes, ...settings]) {
         server.route(methods, prefix + path, (exchange) => this.#serve(exchange, handle));
       }
     }
@@ -182,6 +186,7 @@ export class QueryApi {
     const timeMs = optionalTime(params, 'time', this.#parts.clock.nowMs());
     const timeoutMs = this.#timeout(params);
     const lookbackMs = parseLookback(params, this.#options.lookbackDeltaMs);
+    checkTimeLeft(timeoutMs);
     const query = this.#checkedQuery(params, this.#parts.limits.of(tenant));
     await this.#evaluate(
       call,
@@ -195,6 +200,7 @@ export class QueryApi {
     const { startMs, endMs, stepMs, limit } = parseRange(params);
     const timeoutMs = this.#timeout(params);
     const lookbackMs = parseLookback(params, this.#options.lookbackDeltaMs);
+    checkTimeLeft(timeoutMs);
     const limits = this.#parts.limits.of(tenant);
     const query = this.#checkedQuery(params, limits);
     const lengthMs = endMs - startMs;
@@ -242,6 +248,7 @@ export class QueryApi {
   }
 
   async #series(call: Call): Promise<void> {
+    call.params.check();
     const selectors = call.params.getAll('match[]');
     if (selectors.length === 0) throw badData('no match[] parameter provided');
     const { maxSeriesQueryLimit } = this.#parts.limits.of(call.tenant);
@@ -280,8 +287,7 @@ export class QueryApi {
     const isActiveOnly = onlyActive || what === 'activeSeries';
     const minTimeMs = isActiveOnly ? this.#parts.clock.nowMs() - ACTIVE_MS : TIME_MS_MIN;
     const bytesMax = this.#parts.limits.of(tenant).activeSeriesResultsMaxSizeBytes;
-    // A time that no block reaches: only heads are asked.
-    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MAX, TIME_MS_MAX);
+    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MIN, TIME_MS_MAX);
     const { sources } = snapshot;
     const scope = { selector, labelNames, minTimeMs, limit, bytesMax, sources };
     const task: QueryTask = { kind: 'cardinality', what, ...scope };
@@ -380,8 +386,40 @@ export class QueryApi {
     return tsdbData(await this.#parts.provider.headStats(tenant, limit), limit);
   }
 
-  #runtimeInfo(): string {
-    return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '');
+  #runtimeInfo(isHidden: boolean): string {
+    const host = isHidden ? NO_HOST : thisHost();
+    return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '', host);
+  }
+
+  /** Grafana takes whoever answers this beside buildinfo for Thanos, so it gets what a server without it says. */
+  async #flags({ exchange }: Call): Promise<void> {
+    if (/^grafana/i.test(exchange.request.headers['user-agent'] ?? '')) {
+      exchange.sendText(404, '404 page not found');
+      return;
+    }
+    await exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(stringifyHtml(this.#options.flags())));
+  }
+
+  async #rules(call: Call): Promise<void> {
+    call.params.check();
+    const selectors = call.params.getAll('match[]');
+    if (selectors.length > 0 && !(await this.#areSelectors(call, selectors, 'match[]'))) return;
+    await call.exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(rulesData(call.params)));
+  }
+
+  async #targetsMetadata(call: Call): Promise<void> {
+    const data = targetsMetadataData(call.params);
+    const selector = call.params.get('match_target');
+    if (selector !== '' && !(await this.#areSelectors(call, [selector], 'match_target'))) return;
+    await call.exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(data));
+  }
+
+  /** Whether the texts are selectors; sends what is wrong with them if not. */
+  async #areSelectors(call: Call, selectors: readonly string[], parameter: string): Promise<boolean> {
+    const task: QueryTask = { kind: 'checkSelectors', selectors, parameter };
+    const { status, body } = await this.#runTask(call, task, this.#options.timeoutMs, null);
+    if (status !== 200) call.exchange.send(status, JSON_TYPE, body);
+    return status === 200;
   }
 }
 

@@ -86,6 +86,13 @@ export class TaskExecutor {
         return encodeSuccess(quoteJsonHtml(inQuery(() => this.#language.format(task.query))));
       case 'parse':
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
+      case 'checkSelectors':
+        if (task.parameter === 'match[]') for (const text of task.selectors) this.#matchersOf(text, badData);
+        else {
+          const refuse = (text: string) => badParameter(task.parameter, text);
+          for (const text of task.selectors) this.#parseSelector(text, refuse);
+        }
+        return new Uint8Array(0);
       case 'selectors': {
         const selectors = this.#language
           .selectors(task.query)

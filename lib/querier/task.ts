@@ -17,6 +17,8 @@ export type QueryTask =
   | ({ readonly kind: 'labelValues'; readonly name: string } & LookupTask)
   | CardinalityTask
   | { readonly kind: 'format' | 'parse'; readonly query: string }
+  /** Checks that the texts of a parameter are selectors. The body of a good answer is empty. */
+  | { readonly kind: 'checkSelectors'; readonly selectors: readonly string[]; readonly parameter: string }
   /** Finds the selectors of a query. The body of a good answer is JSON for the API itself: SelectorText[][]. */
   | { readonly kind: 'selectors'; readonly query: string };
 
