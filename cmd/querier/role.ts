@@ -52,6 +52,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       typeAndUnitLabels: has('type-and-unit-labels'),
     },
     openBlocksMax: query.maxOpenBlocks,
+    nice: query.nice,
   };
   const pool = new WorkerPool(
     {

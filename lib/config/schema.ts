@@ -116,6 +116,11 @@ export const configSchema = group('General', {
   }),
   query: group('Queries', {
     concurrency: integer(0, 'Query worker threads; 0 for one per processor core.', { max: 256 }),
+    nice: integer(
+      10,
+      'How far query threads give way to the threads that take pushes, on Linux; 0 not at all, at most 19.',
+      { max: 19 },
+    ),
     maxOutstandingPerTenant: integer(100, 'Queries of one tenant waiting at once; further ones get 429.', {
       min: 1,
     }),

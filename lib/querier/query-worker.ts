@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
 import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
-import { attachment, serveTasks, workerSetupData } from '../workers/index.js';
+import { attachment, lowerThreadPriority, serveTasks, workerSetupData } from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
@@ -13,7 +13,9 @@ import { warmUp } from './warm-up.js';
 
 /** The program of a query thread: opens sources, evaluates, writes JSON, hands the bytes over. */
 
-const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
+const { engine, openBlocksMax, nice } = workerSetupData() as QueryWorkerData;
+// Whoever pushes or asks for something small must not wait for somebody's heavy query.
+if (nice > 0) lowerThreadPriority(nice);
 
 /** One reader per head: they keep what they have learnt of label names and values. */
 const heads = new Map<string, HeadReader>();

@@ -73,4 +73,6 @@ export interface QueryWorkerData {
   readonly engine: EngineOptions;
   /** Blocks a thread keeps open between queries. */
   readonly openBlocksMax: number;
+  /** How far the thread gives way to others, 0 to 19. */
+  readonly nice: number;
 }
