@@ -222,9 +222,14 @@ export class QueryApi {
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
     const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
     const withStats = call.params.get('stats') !== '';
-    const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
-    const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
-    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
+    const limits = this.#parts.limits.of(call.tenant);
+    const fetchLimits = {
+      seriesMax: limits.maxFetchedSeriesPerQuery,
+      chunksMax: limits.maxFetchedChunksPerQuery,
+    };
+    const answerBytesMax = limits.maxQueryResponseSize;
+    const { sources } = snapshot;
+    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, answerBytesMax, sources };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();
@@ -275,7 +280,9 @@ export class QueryApi {
     const limit = asked === 0 || (tenantLimit > 0 && asked > tenantLimit) ? tenantLimit : asked;
     const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const { sources } = snapshot;
-    const task = toTask({ selectors: params.getAll('match[]'), minTimeMs, maxTimeMs, limit, sources });
+    const answerBytesMax = this.#parts.limits.of(tenant).maxQueryResponseSize;
+    const selectors = params.getAll('match[]');
+    const task = toTask({ selectors, minTimeMs, maxTimeMs, limit, answerBytesMax, sources });
     await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
   }
 

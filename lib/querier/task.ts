@@ -10,6 +10,8 @@ export type QueryTask =
       readonly request: QueryRequest;
       readonly withStats: boolean;
       readonly fetchLimits: FetchLimits;
+      /** Longest answer; 0 for no limit. */
+      readonly answerBytesMax: number;
       readonly sources: readonly SourceDescriptor[];
     }
   | ({ readonly kind: 'series' } & LookupTask)
@@ -32,6 +34,8 @@ export interface LookupTask {
   readonly maxTimeMs: number;
   /** 0 for all. */
   readonly limit: number;
+  /** Longest answer; 0 for no limit. */
+  readonly answerBytesMax: number;
   readonly sources: readonly SourceDescriptor[];
 }
 
