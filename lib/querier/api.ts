@@ -7,7 +7,7 @@ import { createMatcher } from '../matcher/index.js';
 import { formatDuration } from '../settings/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
-import type { WorkerPool } from '../workers/index.js';
+import { MemoryTidy, type WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
 import { rulesData, targetsData, targetsMetadataData } from './empty-api.js';
@@ -81,6 +81,9 @@ export interface QueryApiParts {
 /** A series without samples for this long is not active any more, as in Mimir. */
 const ACTIVE_MS = 20 * 60_000;
 
+/** How long no large answer has to end before the memory of the last ones is collected. */
+const TIDY_MS = 2000;
+
 /** One request with what every handler needs. */
 interface Call {
   readonly exchange: Exchange;
@@ -96,6 +99,7 @@ export class QueryApi {
   readonly #parts: QueryApiParts;
   readonly #startedMs: number;
   readonly #log: QueryLog;
+  readonly #tidy = new MemoryTidy(TIDY_MS);
 
   constructor(options: QueryApiOptions, parts: QueryApiParts) {
     this.#options = options;
@@ -249,7 +253,7 @@ export class QueryApi {
       wantsTiming && figures !== null
         ? { 'Server-Timing': serverTiming(figures, this.#parts.clock.monotonicMs() - begunMs) }
         : {};
-    await exchange.sendCompressed(status, JSON_TYPE, body, headers);
+    await this.#sendLarge(exchange, status, body, headers);
   }
 
   async #series(call: Call): Promise<void> {
@@ -337,7 +341,18 @@ export class QueryApi {
     snapshot: SourceSnapshot | null,
   ): Promise<void> {
     const { status, body } = await this.#runTask(call, task, timeoutMs, snapshot);
-    await call.exchange.sendCompressed(status, JSON_TYPE, body);
+    await this.#sendLarge(call.exchange, status, body);
+  }
+
+  /** Sends what may be hundreds of megabytes, whose memory is then soon given back. */
+  async #sendLarge(
+    exchange: Exchange,
+    status: number,
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    exchange.response.once('close', () => this.#tidy.note(body.byteLength));
+    await exchange.sendCompressed(status, JSON_TYPE, body, headers);
   }
 
   /** Runs a task in a thread; a client that leaves cancels it. */

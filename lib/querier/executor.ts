@@ -152,10 +152,11 @@ export class TaskExecutor {
     // One more than asked for tells whether something was left out.
     const wanted = task.limit === 0 ? 0 : task.limit + 1;
     const { minTimeMs, maxTimeMs } = task;
-    const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: wanted };
     const limit = task.limit === 0 ? Number.POSITIVE_INFINITY : task.limit;
     const guard = new TaskGuard(control, task.answerBytesMax);
     guard.check();
+    const poll = () => guard.check();
+    const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: wanted, poll };
     const source = await this.#opener.open(task.sources);
     return { query, limit, source, guard: (byteLength: number) => guard.checkAnswer(byteLength) };
   }

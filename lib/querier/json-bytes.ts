@@ -22,6 +22,8 @@ const encoder = new TextEncoder();
 /** Bytes between two looks at a writer's guard. */
 const GUARD_BYTES = 64 * 1024;
 
+const COPY_BYTES = 8 * 1024 * 1024;
+
 /** A buffer that grows by doubling. Hot loops reserve room, write through `bytes` and put the new length back. */
 export class ByteWriter {
   bytes: Uint8Array<ArrayBuffer>;
@@ -49,7 +51,11 @@ export class ByteWriter {
 
   private grow(byteCount: number): void {
     const grown = new Uint8Array(byteCount);
-    grown.set(this.bytes.subarray(0, this.length));
+    // Copying a hundred megabytes takes longer than a leaving client should occupy the thread.
+    for (let at = 0; at < this.length; at += COPY_BYTES) {
+      grown.set(this.bytes.subarray(at, Math.min(this.length, at + COPY_BYTES)), at);
+      this.#guard?.(this.length);
+    }
     this.bytes = grown;
   }
 
