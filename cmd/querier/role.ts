@@ -7,6 +7,7 @@ import {
   type BuildInfo,
   QueryApi,
   type QueryWorkerData,
+  ReadApi,
   type SourceProvider,
 } from '../../lib/querier/index.js';
 import type { Module } from '../../lib/service/index.js';
@@ -77,6 +78,7 @@ export function buildQuerier(parts: QuerierParts): Module {
   metrics.gauge('varve_query_thread_losses', 'Query threads that died or were ended.', [], (gauge) => {
     gauge.set(pool.crashCount);
   });
+  const apiParts = { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger };
   const api = new QueryApi(
     {
       tenant: config,
@@ -89,9 +91,12 @@ export function buildQuerier(parts: QuerierParts): Module {
       flags: () => flagsOf(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
     },
-    { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger },
+    apiParts,
   );
   api.mount(parts.server);
+  const { timeoutMs, lookbackDeltaMs, maxSamples, maxMemoryBytes } = query;
+  const budgets = { samplesMax: maxSamples, memoryBytesMax: maxMemoryBytes };
+  new ReadApi({ tenant: config, timeoutMs, lookbackDeltaMs, ...budgets }, apiParts).mount(parts.server);
   return {
     name: 'query-threads',
     needs: ['storage'],

@@ -29,6 +29,7 @@ import {
 } from './params.js';
 import { originOf, QueryLog } from './query-log.js';
 import { queryWindow } from './query-window.js';
+import { runTask } from './run-task.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
   type BuildInfo,
@@ -355,21 +356,13 @@ export class QueryApi {
     await exchange.sendCompressed(status, JSON_TYPE, body, headers);
   }
 
-  /** Runs a task in a thread; a client that leaves cancels it. */
-  async #runTask(
+  #runTask(
     { exchange, tenant }: Call,
     task: QueryTask,
     timeoutMs: number,
     snapshot: SourceSnapshot | null,
   ): Promise<TaskAnswer> {
-    const controller = new AbortController();
-    exchange.onDisconnect(() => controller.abort());
-    return (await this.#parts.pool.run(tenant, task, {
-      timeoutMs,
-      signal: controller.signal,
-      attachments: snapshot?.attachments ?? [],
-      onReleased: () => snapshot?.release(),
-    })) as TaskAnswer;
+    return runTask(this.#parts.pool, exchange, tenant, task, timeoutMs, snapshot);
   }
 
   async #activeQueries({ exchange, tenant }: Call): Promise<void> {

@@ -23,7 +23,6 @@ const COMMA = 44;
 const OPEN = 91;
 const CLOSE = 93;
 const CLOSE_BRACE = 125;
-const COMMA = 44;
 
 type MatrixValue = Extract<QueryValue, { readonly type: 'matrix' }>;
 

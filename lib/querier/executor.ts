@@ -5,9 +5,11 @@ import { ArrayArena, type LabelQuery, type Queryable, type SelectHints } from '.
 import { badData, badParameter, encodeError } from './api-error.js';
 import { activeSeries, labelNamesCardinality, labelValuesCardinality } from './cardinality.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
+import { federate } from './federate.js';
 import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import { TIME_MS_MAX } from './params.js';
+import { readChunks, readSamples } from './remote-read.js';
 import type { SourceDescriptor } from './sources.js';
 import type { CardinalityTask, LookupTask, QueryTask, SelectorText, TaskAnswer } from './task.js';
 import { GuardedArena, type TaskControl, TaskGuard } from './task-guard.js';
@@ -81,6 +83,21 @@ export class TaskExecutor {
         return encodeSuccess(quoteJsonHtml(inQuery(() => this.#language.format(task.query))));
       case 'parse':
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
+      case 'remoteRead': {
+        const { queries, budget } = task;
+        const guard = new TaskGuard(control, budget.answerBytesMax);
+        const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
+        return task.isStreamed
+          ? readChunks(source, queries, budget, guard)
+          : readSamples(source, queries, budget, guard);
+      }
+      case 'federate': {
+        const { budget, minTimeMs, maxTimeMs, format } = task;
+        const matcherSets = task.selectors.map((text) => this.#parseSelector(text, badData));
+        const guard = new TaskGuard(control, budget.answerBytesMax);
+        const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
+        return federate(source, matcherSets, minTimeMs, maxTimeMs, format, budget, guard);
+      }
       case 'checkSelectors':
         if (task.parameter === 'match[]') for (const text of task.selectors) this.#matchersOf(text, badData);
         else {

@@ -52,14 +52,28 @@ export class TaskGuard {
 export class GuardedArena implements ChunkArena {
   readonly #arena: ChunkArena;
   readonly #guard: TaskGuard;
+  readonly #bytesMax: number;
+  #bytesReserved = 0;
 
-  constructor(arena: ChunkArena, guard: TaskGuard) {
+  /** @param bytesMax memory that may be reserved, where the arena has no budget of its own; 0 for no limit */
+  constructor(arena: ChunkArena, guard: TaskGuard, bytesMax = 0) {
     this.#arena = arena;
     this.#guard = guard;
+    this.#bytesMax = bytesMax;
   }
 
+  /** @throws also VarveError limit `query-memory-limit` */
   reserve(byteCount: number): number {
     this.#guard.check();
+    this.#bytesReserved += byteCount;
+    if (this.#bytesMax > 0 && this.#bytesReserved > this.#bytesMax) {
+      throw new VarveError(
+        'limit',
+        'query-memory-limit',
+        `the query needs more than ${this.#bytesMax} bytes of memory (query.max_memory_bytes): narrow its selectors or its time range`,
+        { details: { bytesMax: this.#bytesMax } },
+      );
+    }
     return this.#arena.reserve(byteCount);
   }
 
