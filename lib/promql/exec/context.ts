@@ -95,7 +95,7 @@ export class QueryContext {
       throw new VarveError(
         'limit',
         'query-samples-limit',
-        'query processing would load too many samples into memory in query execution',
+        `query processing would load too many samples into memory in query execution (query.max_samples: ${this.limits.samplesMax})`,
         { details: { samplesMax: this.limits.samplesMax } },
       );
     }

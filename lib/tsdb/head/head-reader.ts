@@ -5,6 +5,7 @@ import {
   CHUNK_ENCODING,
   type ChunkArena,
   type LabelQuery,
+  polled,
   type Queryable,
   type SelectHints,
   type SeriesSet,
@@ -16,6 +17,8 @@ import { type Selection, SelectionCache } from './selection-cache.js';
 
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
+/** Series visited between two looks at whether somebody still waits: a millisecond or two. */
+const POLL_SERIES = 2048;
 /** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
 const LATE_SAMPLES_PER_CHUNK = 240;
 /**
@@ -107,6 +110,7 @@ export class HeadReader implements Queryable {
       for (const ref of this.#postings.select(matchers)) {
         if (seen.has(ref)) continue;
         seen.add(ref);
+        if (seen.size % POLL_SERIES === 0) query.poll?.();
         const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
         if (labels === 0) continue;
         const count = memory.load(labels);
@@ -118,7 +122,7 @@ export class HeadReader implements Queryable {
         found.push(set);
       }
     }
-    found.sort(compareLabelSets);
+    found.sort(polled(compareLabelSets, query.poll));
     return Promise.resolve(limited(found, query.limit));
   }
 
@@ -126,8 +130,10 @@ export class HeadReader implements Queryable {
   #eachPair(query: LabelQuery, visit: (pair: number) => void): void {
     const memory = this.#memory;
     const seen = new Set<number>();
+    let visited = 0;
     for (const matchers of query.matcherSets) {
       for (const ref of this.#postings.select(matchers)) {
+        if (++visited % POLL_SERIES === 0) query.poll?.();
         const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
         if (labels === 0) continue;
         const count = memory.load(labels);

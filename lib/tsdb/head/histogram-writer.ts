@@ -27,6 +27,7 @@ interface OpenChunk {
   lastMs: number;
   /** The chunk ends before this. */
   nextAtMs: number;
+  /** Whether `nextAtMs` was worked out. As there, a chunk that the appender begins leaves it at that: it may fill up. */
   isPlanned: boolean;
 }
 
@@ -110,7 +111,10 @@ export class HistogramWriter {
     if (open === null || open.kind !== kind) {
       open = newState(kind, appenderOf(kind));
       this.#open.set(ref, open);
-    } else if (memory.isSealed(series) || this.#isFull(open, timeMs)) open.appender.cut();
+    } else if (memory.isSealed(series) || this.#isFull(open, timeMs)) {
+      open.appender.cut();
+      open.isPlanned = false;
+    }
     const { appender } = open;
     appender.append(timeMs, histogram);
     const isExtended = appender.startCount === open.startCount;
@@ -138,7 +142,6 @@ export class HistogramWriter {
   #begin(open: OpenChunk, firstMs: number): void {
     open.firstMs = firstMs;
     open.nextAtMs = this.#rangeEnd(firstMs);
-    open.isPlanned = false;
   }
 
   #rangeEnd(timeMs: number): number {
