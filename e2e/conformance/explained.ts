@@ -43,6 +43,17 @@ function isScaled({ theirs, ours }: Difference): boolean {
   return a.every((x, i) => !(Math.abs(b[i]! - x * factor) > 1e-9 * Math.abs(x)));
 }
 
+const SORTING = /^(?:sort|sort_desc|topk|bottomk)\b/;
+
+/** Whether the buckets of their histogram miss some of its count, and ours do not. */
+function losesObservations({ theirs, ours }: Difference): boolean {
+  const [lost, kept] = [theirs, ours].map((text) => {
+    const [count = 0, , ...buckets] = numbersOf(/\[[\d.]+,(\{.*\})\]$/.exec(text)?.[1]);
+    return Math.abs(count - buckets.reduce((sum, one) => sum + one, 0)) / count;
+  });
+  return lost! > 1e-9 && kept! < 1e-9;
+}
+
 /** Count, sum and bucket counts of a histogram in JSON. */
 function numbersOf(json: string | undefined): number[] {
   if (json === undefined) return [];
@@ -186,15 +197,39 @@ export const EXPLANATIONS: readonly Explanation[] = [
     explains: ({ difference, all }) =>
       difference.field !== 'status' &&
       all.some(
-        ({ field, theirs }) =>
-          field === 'warnings' &&
-          theirs.includes('vector contains histograms with incompatible custom buckets'),
+        ({ field, theirs, ours }) =>
+          (field === 'warnings' &&
+            theirs.includes('vector contains histograms with incompatible custom buckets')) ||
+          (field === 'infos' && ours.includes('mismatched custom buckets were reconciled')),
       ),
+  },
+  {
+    name: 'custom buckets with different bounds in + and - (3.8), where another annotation of the step stands for both',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'series') &&
+      /\b(?:custom|mixed)\b.* [+-] .*\b(?:custom|mixed)\b/.test(query),
+  },
+  {
+    name: 'sums and means of histograms lose no observations when zero buckets grow (3.8)',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /\b(?:avg|sum)/.test(query) && losesObservations(difference),
+  },
+  {
+    name: 'histogram statistics: 3.5 compares and subtracts histograms that it read without their buckets',
+    explains: ({ query }) => /\bhistogram_(?:count|sum|avg)\(.* (?:==|!=|\+|-) /.test(query),
+  },
+  {
+    name: 'an order by rates of histograms, which do not extrapolate below zero (3.6)',
+    explains: ({ query, difference }) =>
+      difference.field === 'order' &&
+      SORTING.test(query) &&
+      /\bhistogram_.*\b(?:rate|increase)\(/.test(query),
   },
   {
     name: 'other custom bounds are a counter reset only if counts on the common ones shrank (3.8), always before',
     explains: ({ query, difference }) =>
-      difference.field === 'values' && /\b(?:resets|irate)\(custom\b/.test(query),
+      (difference.field === 'values' || difference.field === 'infos') &&
+      /\b(?:resets|irate)\(custom\b/.test(query),
   },
   {
     name: 'rate and increase of histograms do not extrapolate below zero (3.6)',
@@ -255,7 +290,8 @@ const REWORDINGS: readonly Rewording[] = [
   {
     name: 'annotations name a metric only if it has a name',
     side: 'theirs',
-    pattern: /^(PromQL (?:warning|info): .*) for metric name ""( \(\d+:\d+\))$/,
+    pattern:
+      /^(PromQL (?:warning: bucket label|warning: vector contains a mix of classic|info: input to histogram_\w+) .*) for metric name ""( \(\d+:\d+\))$/,
     reword: ([, text = '', position = '']) => text + position,
   },
   {
