@@ -88,7 +88,6 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'tsdb/compact tsdb/index',
   'tsdb/head tsdb/block',
   'tsdb/head tsdb/chunk',
-  'tsdb/head tsdb/chunk',
   'tsdb/head tsdb/index',
   'tsdb/head tsdb/wal',
   'tsdb/wal tsdb/index',
