@@ -117,6 +117,7 @@ export interface QueryExports {
   queryAggregateBlock(
     operator: number,
     series: number,
+    steps: number,
     rows: number,
     present: number,
     groups: number,
