@@ -4,7 +4,14 @@ import type { QueryContext } from './context.js';
 import { floatsOnly, presenceOnly } from './float-view.js';
 import { HistogramCells } from './histogram-cells.js';
 import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
-import { copyHistograms, MaterialRows, noHistograms, type RowSource, reserveBlock } from './source.js';
+import {
+  copyHistograms,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  type RowSource,
+  reserveBlock,
+} from './source.js';
 
 /** Groups of an aggregation: a number per input series and the labels of each group. */
 export interface Grouping {
@@ -36,7 +43,10 @@ export function isAccumulating(op: string): op is keyof typeof AGGREGATION {
  */
 export function accumulate(source: RowSource, node: AggregateNode): RowSource {
   const op = AGGREGATION[node.op as keyof typeof AGGREGATION];
-  const child = inputOf(source, node);
+  // The order of an instant result goes by all members, those included that the operator does not see.
+  const isPartlySeen = source.steps === 1 && source.mayHaveHistograms;
+  const members = isPartlySeen ? materialise(source) : source;
+  const child = inputOf(members, node);
   const { context, steps, seriesCount } = child;
   const { kernel } = context;
   const heldBefore = context.held;
@@ -70,7 +80,10 @@ export function accumulate(source: RowSource, node: AggregateNode): RowSource {
       part3,
       flags,
     );
-    if (firsts !== null) noteFirsts(firsts, numbers, kernel.u8, block.present, from, to);
+    if (firsts !== null) {
+      const seen = isPartlySeen ? members.read(from, to).present : block.present;
+      noteFirsts(firsts, numbers, kernel.u8, seen, from, to);
+    }
     context.poll();
   }
   kernel.functions.queryAggregateFinish(op, total, part1, part2, part3, flags);

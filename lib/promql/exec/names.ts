@@ -87,11 +87,14 @@ export function mergeEqual(
 ): RowSource {
   const { context, steps, seriesCount } = source;
   const index = new LabelIndex(seriesCount);
-  const numbers = new Uint32Array(seriesCount);
+  const numbers = new Int32Array(seriesCount).fill(-1);
+  const rows = materialise(source);
+  // The order of one step is that of its elements: a row that is absent does not keep a place for an equal one.
+  const seen = steps === 1 ? rows.read(0, seriesCount).present : -1;
   for (let i = 0; i < seriesCount; i++) {
+    if (seen >= 0 && context.kernel.u8[seen + i] === 0) continue;
     numbers[i] = index.intern(labels.pairs, labels.offsets[i]!, labels.offsets[i + 1]!);
   }
-  const rows = materialise(source);
   const block = reserveBlock(context, index.count, steps);
   if (rows.mayHaveHistograms) block.histograms = noHistograms(index.count * steps);
   const { u8, f64 } = context.kernel;
@@ -100,6 +103,7 @@ export function mergeEqual(
   const mergedMarks = marks === null ? null : new Uint8Array(index.count);
   for (let i = 0; i < seriesCount; i++) {
     const number = numbers[i]!;
+    if (number < 0) continue;
     const read = rows.read(i, i + 1);
     const from = read.rows / 8;
     const to = block.rows / 8 + number * steps;
