@@ -12,7 +12,7 @@ import {
 } from '../../storage/index.js';
 import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
 import { HeadPostings } from './head-postings.js';
-import { type Selection, SelectionCache } from './selection-cache.js';
+import { pickLabels, type Selection, SelectionCache } from './selection-cache.js';
 
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
@@ -33,7 +33,8 @@ const ONE_SAMPLE_BYTES = 20;
 export class HeadReader implements Queryable {
   readonly #memory: HeadMemory;
   readonly #postings: HeadPostings;
-  readonly #symbols: Symbols;
+  /** A new one for every generation: whoever keeps something by id keeps it by this object. */
+  #symbols: Symbols;
   readonly #selections: SelectionCache;
   readonly #number: number;
   #generation = -1;
@@ -44,10 +45,7 @@ export class HeadReader implements Queryable {
     this.#number = selections.nextReader();
     this.#memory = new HeadMemory(memory);
     this.#postings = new HeadPostings(this.#memory);
-    this.#symbols = {
-      text: (id) => this.#memory.text(id),
-      find: (text) => this.#memory.findSymbol(text) || -1,
-    };
+    this.#symbols = symbolsOf(this.#memory);
   }
 
   /** Takes note of growth and of ids that mean something else now. */
@@ -55,6 +53,7 @@ export class HeadReader implements Queryable {
     const generation = this.#memory.begin();
     if (generation === this.#generation) return;
     this.#generation = generation;
+    this.#symbols = symbolsOf(this.#memory);
     this.#postings.clear();
   }
 
@@ -156,6 +155,10 @@ export class HeadReader implements Queryable {
     }
     return 0;
   }
+}
+
+function symbolsOf(memory: HeadMemory): Symbols {
+  return { text: (id) => memory.text(id), find: (text) => memory.findSymbol(text) || -1 };
 }
 
 function limited<T>(items: T[], limit: number): T[] {
@@ -332,10 +335,14 @@ class SeriesColumns {
 
   finish(): SeriesSet {
     const chunks = this.#chunkCount;
+    const picks = this.#picks.subarray(0, this.seriesCount);
+    const { labelOffsets, labels, labelMemo } = pickLabels(this.#selection, picks);
     return {
       symbols: this.#symbols,
       seriesCount: this.seriesCount,
-      ...this.#labels(),
+      labelOffsets,
+      labels,
+      labelMemo,
       chunkOffsets: this.#chunkOffsets.subarray(0, this.seriesCount + 1),
       chunkAddresses: this.#addresses.subarray(0, chunks),
       chunkByteLengths: this.#byteLengths.subarray(0, chunks),
@@ -344,21 +351,6 @@ class SeriesColumns {
       chunkEncodings: this.#encodings.subarray(0, chunks),
       warnings: [],
     };
-  }
-
-  #labels(): { labelOffsets: Uint32Array; labels: Uint32Array } {
-    const { refs, labelOffsets, labels } = this.#selection;
-    const count = this.seriesCount;
-    if (count === refs.length) return { labelOffsets, labels };
-    const offsets = new Uint32Array(count + 1);
-    const kept = new Uint32Array(labels.length);
-    let end = 0;
-    for (let i = 0; i < count; i++) {
-      const pick = this.#picks[i]!;
-      for (let p = labelOffsets[pick]!; p < labelOffsets[pick + 1]!; p++) kept[end++] = labels[p]!;
-      offsets[i + 1] = end;
-    }
-    return { labelOffsets: offsets, labels: kept.subarray(0, end) };
   }
 }
 
