@@ -47,6 +47,11 @@ export class SymbolSpace {
     return labels;
   }
 
+  /** Whose ids those of this space are, as far as they are below 2^31; null before any set was adopted. */
+  get symbols(): Symbols | null {
+    return this.base;
+  }
+
   text(id: number): string {
     if (id >= EXTRA_BEGIN) return this.extras[id - EXTRA_BEGIN]!;
     let text = this.texts.get(id);
