@@ -31,6 +31,8 @@ const SERIES_BYTES = 64;
 const CHUNK_PAYLOAD = 24;
 const FLAG_FORWARD = 4;
 const TOMBSTONE = 0xffffffff;
+/** Beside the write position of a series while its newest sample is being replaced. */
+const SERIES_BUSY = 0x80000000;
 
 export const CHUNK_KIND_XOR = 1;
 export const CHUNK_KIND_RAW = 2;
@@ -44,6 +46,9 @@ export class HeadMemory {
   #byteLength: number;
   #generation: number;
   #texts: (string | undefined)[];
+  /** What `newestSample` found. */
+  valueLow = 0;
+  valueHigh = 0;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
@@ -294,31 +299,24 @@ export class HeadMemory {
   }
 
   /**
-   * Writes the newest in-order sample as a chunk of its own to `target` and returns its byte length, 18 at most, or 0
-   * when a newer one has just taken its place.
-   * @param time end of the series' newest chunk, read before
+   * Reads the newest in-order sample of a series from its record: its value bits are in `valueLow` and `valueHigh` then.
+   * @returns its time, or NaN when the series has no sample in order or a newer one is just taking its place
    */
-  newestSampleInto(series: number, time: number, target: Uint8Array, address: number): number {
-    // The writer stores time, value and the chunk's end in this order, and we read them backwards: as long as the time
-    // is the one that the chunk's end told, the value is its own.
-    const low = this.load(series + 32);
-    const high = this.load(series + 36);
-    if ((this.load(series + 28) | 0) * 2 ** 32 + this.load(series + 24) !== time) return 0;
-    let at = address;
-    target[at++] = 0;
-    target[at++] = 1;
-    let zigzag = time < 0 ? -2 * time - 1 : 2 * time;
-    while (zigzag >= 0x80) {
-      target[at++] = (zigzag % 0x80) | 0x80;
-      zigzag = Math.floor(zigzag / 0x80);
-    }
-    target[at++] = zigzag;
-    for (let shift = 24; shift >= 0; shift -= 8) {
-      target[at] = high >>> shift;
-      target[at + 4] = low >>> shift;
-      at++;
-    }
-    return at + 4 - address;
+  newestSample(series: number): number {
+    if (series + SERIES_BYTES > this.#byteLength) this.#grow();
+    const words = this.#words;
+    const at = series >>> 2;
+    if (Atomics.load(words, at + 5) === 0) return Number.NaN;
+    // The writer marks the record, stores time and value, and takes the mark away; we read the other way round. No mark:
+    // the sample of this time was complete. The same time again: the next one's value was not there yet.
+    const timeLow = Atomics.load(words, at + 6);
+    const timeHigh = Atomics.load(words, at + 7);
+    if (Atomics.load(words, at + 11) >= SERIES_BUSY) return Number.NaN;
+    this.valueLow = Atomics.load(words, at + 8);
+    this.valueHigh = Atomics.load(words, at + 9);
+    if (Atomics.load(words, at + 6) !== timeLow || Atomics.load(words, at + 7) !== timeHigh)
+      return Number.NaN;
+    return (timeHigh | 0) * 2 ** 32 + timeLow;
   }
 
   newestLateChunk(series: number): number {

@@ -23,8 +23,11 @@ const LATE_SAMPLES_PER_CHUNK = 240;
  * sample is decoded from its chunk, whose count the writer publishes with a fence.
  */
 const STORES_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
-/** What a chunk of one sample takes at most: count, time, value. */
-const ONE_SAMPLE_BYTES = 20;
+/** A chunk of one sample whose time takes six bytes: count, time, value. */
+const ONE_SAMPLE_BYTES = 16;
+/** Times of which that is so, the years 1970 to 2039. */
+const SIX_BYTES_MIN = 2 ** 34;
+const SIX_BYTES_END = 2 ** 41;
 
 /**
  * A head as a source of series, read from a query thread while the ingest thread goes on writing. One reader serves one
@@ -186,6 +189,9 @@ class SeriesColumns {
   #slabEnd = 0;
   #slab: Uint8Array = new Uint8Array(0);
   #slabWords: Uint32Array = new Uint32Array(0);
+  #headTime = Number.NaN;
+  #headLow = 0;
+  #headHigh = 0;
   // Chunks of the series in hand, newest first.
   #found = new Uint32Array(16);
 
@@ -218,11 +224,11 @@ class SeriesColumns {
     const series = memory.seriesAddress(this.#selection.refs[pick]!);
     if (series === 0 || memory.seriesLabels(series) === 0) return;
     const { minTimeMs, maxTimeMs, newestOnly, withoutChunks } = this.#hints;
-    const newest = memory.newestChunk(series);
-    if (newestOnly === true && newest !== 0 && !withoutChunks && this.#addNewest(series, newest)) {
+    if (STORES_IN_ORDER && newestOnly === true && !withoutChunks && this.#addNewest(series)) {
       this.#end(pick);
       return;
     }
+    const newest = memory.newestChunk(series);
     let found = 0;
     for (let chunk = newest; chunk !== 0; chunk = memory.olderChunk(chunk)) {
       memory.chunkSampleCount(chunk);
@@ -250,19 +256,36 @@ class SeriesColumns {
     this.#chunkOffsets[this.seriesCount] = this.#chunkCount;
   }
 
-  /** The newest sample alone, without looking at the chunk's bits; false when that does not answer the select. */
-  #addNewest(series: number, chunk: number): boolean {
+  /** The newest sample alone, without a look at chunks; false when that does not answer the select. */
+  #addNewest(series: number): boolean {
     const memory = this.#memory;
     const { minTimeMs, maxTimeMs } = this.#hints;
     // A series that lags behind the others may have late samples that are newer than its newest in-order one.
-    if (!STORES_IN_ORDER || memory.newestLateChunk(series) !== 0) return false;
-    const time = memory.chunkMaxTime(chunk);
-    if (time < minTimeMs || time > maxTimeMs) return false;
+    if (memory.newestLateChunk(series) !== 0) return false;
+    const time = memory.newestSample(series);
+    if (!(time >= minTimeMs && time <= maxTimeMs && time >= SIX_BYTES_MIN && time < SIX_BYTES_END))
+      return false;
+    if (time !== this.#headTime) this.#setHead(time);
     const address = this.#room(ONE_SAMPLE_BYTES);
-    const byteLength = memory.newestSampleInto(series, time, this.#slab, address);
-    if (byteLength === 0) return false;
-    this.#addChunk(address, byteLength, time, time);
+    const words = this.#slabWords;
+    const at = address >>> 2;
+    words[at] = this.#headLow;
+    words[at + 1] = this.#headHigh;
+    words[at + 2] = swapped(memory.valueHigh);
+    words[at + 3] = swapped(memory.valueLow);
+    this.#addChunk(address, ONE_SAMPLE_BYTES, time, time);
     return true;
+  }
+
+  /** The first eight bytes of a chunk of one sample: count and time, which many series have in common. */
+  #setHead(time: number): void {
+    this.#headTime = time;
+    const low = (2 * time) % 2 ** 28;
+    const high = Math.floor((2 * time) / 2 ** 28);
+    const byte = (n: number, shift: number) => ((n >>> shift) & 0x7f) | 0x80;
+    this.#headLow = 0x100 | (byte(low, 0) << 16) | (byte(low, 7) << 24);
+    this.#headHigh =
+      byte(low, 14) | (byte(low, 21) << 8) | (byte(high, 0) << 16) | (((high >>> 7) & 0x7f) << 24);
   }
 
   #room(byteLength: number): number {
@@ -396,6 +419,10 @@ export function collectLate(
     count++;
   }
   return { timestamps, values, count };
+}
+
+function swapped(word: number): number {
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24);
 }
 
 function grown(old: Uint32Array): Uint32Array<ArrayBuffer> {
