@@ -14,6 +14,8 @@ import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
 import { HeadPostings } from './head-postings.js';
 import { pickLabels, type Selection, SelectionCache } from './selection-cache.js';
 
+/** Series whose records and chunks are read ahead at once: they should fit into the second-level cache. */
+const TOUCHED_SERIES = 256;
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
 /** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
@@ -65,7 +67,12 @@ export class HeadReader implements Queryable {
     const selection = this.#selections.select(scope, matchers, this.#memory, this.#postings);
     const columns = new SeriesColumns(this.#memory, this.#symbols, arena, hints, selection);
     const count = selection.refs.length;
+    const withChunks = !hints.withoutChunks && hints.newestOnly !== true;
     for (let i = 0; i < count; i++) {
+      if (i % TOUCHED_SERIES === 0) {
+        const to = Math.min(count, i + TOUCHED_SERIES);
+        this.#memory.touchSeries(selection.refs, i, to, withChunks, hints.minTimeMs);
+      }
       columns.add(i);
       if (hints.limit > 0 && columns.seriesCount >= hints.limit) break;
     }
