@@ -153,10 +153,9 @@ export function queryLoadSamples(
 }
 
 function rangeRow(fn: u32, form: u32, range: f64, row: usize, present: usize): u32 {
-  if (form == 0) computeWindows(range, 0);
-  else computeWindows(range + lookbackMs, form == SMOOTHED ? lookbackMs : 0);
-  let total: u64 = 0;
-  for (let k: u32 = 0; k < stepCount; k++) total += <u64>(toOf(k) - fromOf(k));
+  const total = form == 0
+    ? computeWindows(range, 0)
+    : computeWindows(range + lookbackMs, form == SMOOTHED ? lookbackMs : 0);
   windowSamples += <f64>total;
   if (total == 0) return 0;
   if (form != 0) {
