@@ -15,7 +15,8 @@ const COLUMNS_TOO_SMALL: i32 = -2;
 // Columns and a spare pair for merging; `capacity` samples each.
 export let times: usize = 0;
 export let values: usize = 0;
-let spareTimes: usize = 0;
+/** Free between two merges. */
+export let spareTimes: usize = 0;
 let spareValues: usize = 0;
 export let capacity: u32 = 0;
 /** Samples in the columns now. */

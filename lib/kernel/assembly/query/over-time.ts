@@ -2,7 +2,7 @@
 // the order of additions is part of the answer; counts and extremes do not depend on it.
 
 import {
-  emit, fromOf, isInfinite, positions, sampleCount, stepCount, timeAt, toOf, valueAt, values,
+  emit, fromOf, isInfinite, positions, sampleCount, spareTimes, stepCount, timeAt, toOf, valueAt, values,
 } from './columns';
 import { queryQuantile } from './sort';
 
@@ -257,6 +257,68 @@ function replaces(candidate: f64, best: f64, wantMax: bool, orEqual: bool): bool
 
 // Windows longer than this go through the deque instead of being scanned.
 const SCAN_MAX: u32 = 12;
+
+// Runs of at most 2^RUN_LOG_MAX samples have their extreme noted; windows longer than WINDOW_RUNS_MAX of them go through
+// the deque.
+const RUN_LOG_MAX: u32 = 6;
+const WINDOW_RUNS_MAX: u32 = 16;
+
+/** min and max; of equal values the first stays, which shows with zeros only. */
+export function extremeValueRow(wantMax: bool, row: usize, present: usize): void {
+  const runs = spareTimes;
+  // Windows are about as long as the one in the middle.
+  const middle = stepCount >> 1;
+  const length = toOf(middle) - fromOf(middle);
+  const log = min<u32>(length < 2 ? 0 : 31 - <u32>clz<u32>(length), RUN_LOG_MAX);
+  const run: u32 = 1 << log;
+  if (log == 0 || length > run * WINDOW_RUNS_MAX) {
+    extremeRow(wantMax, false, row, present);
+    return;
+  }
+  noteRuns(wantMax, log, runs);
+  for (let k: u32 = 0; k < stepCount; k++) {
+    const from = fromOf(k);
+    const to = toOf(k);
+    if (to <= from) continue;
+    if (to - from < run) {
+      emit(row, present, k, extremeOf(wantMax, values, from, to, 1));
+      continue;
+    }
+    const last = to - run;
+    let best = load<f64>(runs + ((<usize>from) << 3));
+    if (to - from > 2 * run) best = extremeOf(wantMax, runs, from, last, run);
+    const end = load<f64>(runs + ((<usize>last) << 3));
+    emit(row, present, k, replaces(end, best, wantMax, false) ? end : best);
+  }
+}
+
+/** The extreme of every step-th value of [from, to), which is not empty. */
+function extremeOf(wantMax: bool, base: usize, from: u32, to: u32, step: u32): f64 {
+  let best = load<f64>(base + ((<usize>from) << 3));
+  for (let i = from + step; i < to; i += step) {
+    const value = load<f64>(base + ((<usize>i) << 3));
+    if (replaces(value, best, wantMax, false)) best = value;
+  }
+  return best;
+}
+
+/** Writes to runs[i] the extreme of the 2^log samples from i on, log above 0; entries whose run is cut off mean nothing. */
+function noteRuns(wantMax: bool, log: u32, runs: usize): void {
+  const bytes = (<usize>sampleCount) << 3;
+  let source = values;
+  for (let level: u32 = 0; level < log; level++) {
+    // In place from the second level on: what is read lies at or behind what is written. Other columns follow, so
+    // reading beyond the last sample is harmless.
+    const distance: usize = (<usize>8) << level;
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const first = v128.load(source + at);
+      const second = v128.load(source + at + distance);
+      const isBetter = wantMax ? f64x2.gt(second, first) : f64x2.lt(second, first);
+      v128.store(runs + at, v128.bitselect(second, first, v128.or(isBetter, f64x2.ne(first, first))));
+    }
+    source = runs;
+  }
+}
 
 /**
  * min, max and the times of their last occurrence. Short windows are scanned; long ones share work through a deque of
