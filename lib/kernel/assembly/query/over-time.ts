@@ -4,6 +4,7 @@
 import {
   emit, fromOf, isInfinite, positions, sampleCount, spareTimes, stepCount, timeAt, toOf, valueAt, values,
 } from './columns';
+import { errorOf } from './lanes';
 import { queryQuantile } from './sort';
 
 export function countRow(row: usize, present: usize): void {
@@ -91,13 +92,6 @@ function areNarrow(): bool {
   return low > 0 && high <= 2 * low;
 }
 
-/** s + x - t where t is the rounded s + x, unless something overflows. */
-@inline
-function errorOf(s: v128, x: v128, t: v128): v128 {
-  const added = f64x2.sub(t, s);
-  return f64x2.add(f64x2.sub(s, f64x2.sub(t, added)), f64x2.sub(x, added));
-}
-
 @inline
 function areFinite(s: v128, c: v128): bool {
   const difference = v128.or(f64x2.sub(s, s), f64x2.sub(c, c));
@@ -127,8 +121,6 @@ function sumFour(wantMean: bool, isNarrow: bool, k: u32, row: usize, present: us
   }
   let c1 = f64x2.splat(0);
   let c2 = f64x2.splat(0);
-  // The rounding error of an addition is a float, so it does not matter how it is found: here without comparing (Knuth),
-  // which is quicker in lanes than taking the larger operand first.
   const areNeighbours = b == a + 8 && c == b + 8 && d == c + 8;
   if (areNeighbours && isNarrow) {
     if (!wantMean) {
