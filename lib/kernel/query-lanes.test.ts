@@ -260,7 +260,18 @@ describe('aggregations of a block', () => {
     kernel.u32.set(groupOf, groups / 4);
     const { functions } = kernel;
     functions.querySteps(windows, 0, STEP_MS, steps);
-    functions.queryAggregateBlock(op, groupOf.length, rows, flagsIn, groups, part1!, part2!, part3!, flags);
+    functions.queryAggregateBlock(
+      op,
+      groupOf.length,
+      steps,
+      rows,
+      flagsIn,
+      groups,
+      part1!,
+      part2!,
+      part3!,
+      flags,
+    );
     functions.queryAggregateFinish(op, total, part1!, part2!, part3!, flags);
     return Array.from({ length: total }, (_, i) =>
       kernel.u8[flags + i] === 0 ? null : bitsOf(kernel.f64[part1! / 8 + i]!),

@@ -2,8 +2,18 @@ import { formatG, xxhash64 } from '../func/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries } from './aggregate.js';
 import { executionError, type QueryContext } from './context.js';
+import { ELEMENT } from './element.js';
+import { floatsOnly } from './float-view.js';
 import { LabelBuilder, type LabelColumns } from './label-columns.js';
-import { MaterialRows, type RowSource, reserveBlock } from './source.js';
+import {
+  copyHistograms,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  type RowSource,
+  reserveBlock,
+  SelectedRows,
+} from './source.js';
 import type { SymbolSpace } from './symbol-space.js';
 
 /** topk, bottomk, limitk and limit_ratio: aggregations that pass series through. */
@@ -116,14 +126,28 @@ class Heap {
 }
 
 /** topk and bottomk; also limitk, which takes the first k of each group. */
-export function rankSeries(child: RowSource, node: AggregateNode, parameter: Float64Array): RowSource | null {
+export function rankSeries(
+  source: RowSource,
+  node: AggregateNode,
+  parameter: Float64Array,
+): RowSource | null {
   const limits = stepLimits(parameter);
   if (limits === null) return null;
+  const isLimit = node.op === 'limitk';
+  const noteIgnored = (): void => {
+    source.context.annotations.info(`ignored histogram in ${node.op} aggregation`, node.pos);
+  };
+  // Histograms that limitk lets through are fetched in the end, so then they have to be in memory.
+  const child = !isLimit
+    ? floatsOnly(source, noteIgnored)
+    : source.mayHaveHistograms
+      ? materialise(source)
+      : source;
   const { context, steps, seriesCount } = child;
   const heldBefore = context.held;
   const { numbers, labels } = groupSeries(context, child, node);
-  const isLimit = node.op === 'limitk';
   const heaps: (Heap | undefined)[] = new Array(labels.count * steps);
+  const isMixed = child.mayHaveHistograms;
   const rowsPerBlock = context.blockRows(steps);
   const groupOrder: number[] = [];
   const seenGroups = new Uint8Array(labels.count);
@@ -149,7 +173,8 @@ export function rankSeries(child: RowSource, node: AggregateNode, parameter: Flo
           heap = new Heap(node.op !== 'bottomk');
           heaps[heapBase + k] = heap;
         }
-        const value = f64[row + k]!;
+        // For the order of a heap, a histogram is 0.
+        const value = isMixed && u8[present + k] === ELEMENT.histogram ? 0 : f64[row + k]!;
         if (heap.values.length < limit) heap.push(value, i);
         else if (!isLimit && heap.beats(value)) heap.replaceRoot(value, i);
       }
@@ -190,10 +215,15 @@ function collect(
   const block = reserveBlock(context, order.length, steps);
   const { f64, u8 } = context.kernel;
   u8.fill(0, block.present, block.present + order.length * steps);
+  const all = child.mayHaveHistograms ? child.read(0, child.seriesCount) : null;
+  if (all !== null) block.histograms = noHistograms(order.length * steps);
   for (const { series, step, value } of points) {
     const at = rowOf.get(series)! * steps + step;
     f64[block.rows / 8 + at] = value;
-    u8[block.present + at] = 1;
+    u8[block.present + at] = ELEMENT.float;
+    if (all === null || u8[all.present + series * steps + step] !== ELEMENT.histogram) continue;
+    u8[block.present + at] = ELEMENT.histogram;
+    block.histograms![at] = all.histograms![series * steps + step]!;
   }
   const { labels, marks } = pickLabels(child.labels, child.dropMarks, order);
   return new MaterialRows(context, labels, steps, marks, block);
@@ -232,13 +262,21 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
   if (isZero) return null;
   warnRatio(context, node, most, 1);
   warnRatio(context, node, least, -1);
+  // An instant result has an order: groups as first seen, in each what a heap leaves, as limitk.
+  const { numbers } = groupSeries(context, child, node);
+  const heaps = new Map<number, Heap>();
   const block = reserveBlock(context, seriesCount, steps);
+  if (child.mayHaveHistograms) block.histograms = noHistograms(seriesCount * steps);
   const rowsPerBlock = context.blockRows(steps);
   for (let from = 0; from < seriesCount; from += rowsPerBlock) {
     const to = Math.min(seriesCount, from + rowsPerBlock);
     const read = child.read(from, to);
     const { f64, u8 } = context.kernel;
+    copyHistograms(read.histograms, block.histograms, from * steps, (to - from) * steps);
     for (let i = from; i < to; i++) {
+      if (steps === 1 && u8[read.present + i - from] !== 0 && !heaps.has(numbers[i]!)) {
+        heaps.set(numbers[i]!, new Heap(true));
+      }
       const offset = hashOf(child.labels, i, context.space) / 2 ** 64;
       for (let k = 0; k < steps; k++) {
         const source = (i - from) * steps + k;
@@ -247,11 +285,20 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
         const isIn = ratio >= 0 ? offset < ratio : offset >= 1 + ratio;
         u8[block.present + target] = isIn ? u8[read.present + source]! : 0;
         f64[block.rows / 8 + target] = f64[read.rows / 8 + source]!;
+        if (steps === 1 && u8[block.present + i] !== 0) {
+          // Histograms count as 0.
+          const isFloat = u8[block.present + i] === ELEMENT.float;
+          heaps.get(numbers[i]!)!.push(isFloat ? f64[block.rows / 8 + i]! : 0, i);
+        }
       }
     }
     context.poll();
   }
-  return new MaterialRows(context, child.labels, steps, child.dropMarks, block);
+  const rows = new MaterialRows(context, child.labels, steps, child.dropMarks, block);
+  if (steps > 1) return rows;
+  const picks = [...heaps.values()].flatMap((heap) => heap.series);
+  const { labels, marks } = pickLabels(rows.labels, rows.dropMarks, picks);
+  return new SelectedRows(rows, labels, marks, Uint32Array.from(picks));
 }
 
 function warnRatio(context: QueryContext, node: AggregateNode, ratio: number, cap: number): void {

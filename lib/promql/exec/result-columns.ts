@@ -54,7 +54,7 @@ export function resultColumns(
   const { values, present, isFilled } = copyRows(source);
   if (duplicate) refuseDuplicates(labels, isFilled);
   const started = performance.now();
-  const order = isSorted ? labelOrder(labels, context.space) : null;
+  const order = isSorted ? labelOrder(labels, context) : null;
   const rows = new Uint32Array(seriesCount);
   let count = 0;
   for (let i = 0; i < seriesCount; i++) {

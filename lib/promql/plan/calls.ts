@@ -3,7 +3,7 @@ import { VarveError } from '../../errors/index.js';
 import { RANGE_FUNCTION } from '../../kernel/index.js';
 import type { Matcher } from '../../matcher/index.js';
 import { goMax, goMin } from '../func/index.js';
-import type { Call, Expr } from '../parse/index.js';
+import type { Call, Expr, PositionRange } from '../parse/index.js';
 import { unwrap } from './invariance.js';
 import type { ScalarNode, VectorNode } from './node.js';
 import { argument, type Planner, type Scope } from './planner.js';
@@ -12,6 +12,8 @@ import { argument, type Planner, type Scope } from './planner.js';
 
 const ANCHORED_FUNCTIONS = new Set(['changes', 'delta', 'increase', 'rate', 'resets']);
 const SMOOTHED_FUNCTIONS = new Set(['delta', 'increase', 'rate']);
+
+const NO_POSITION: PositionRange = { start: 0, end: 0 };
 
 const DATE_FUNCTIONS = new Set([
   'days_in_month',
@@ -24,6 +26,10 @@ const DATE_FUNCTIONS = new Set([
   'year',
 ]);
 
+/** Functions that need only count and sum of histograms, and those that need the buckets. */
+const STATISTICS = new Set(['histogram_avg', 'histogram_count', 'histogram_sum']);
+const BUCKET_FUNCTIONS = new Set(['histogram_fraction', 'histogram_quantile', 'histogram_quantiles']);
+
 /** Functions of native histograms, which see no floats. */
 const HISTOGRAM_ONLY = new Set([
   'histogram_avg',
@@ -34,8 +40,9 @@ const HISTOGRAM_ONLY = new Set([
 ]);
 
 export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode {
-  const scope: Scope = { ...outer, func: call.func };
   const { func, pos } = call;
+  const isStatistics = STATISTICS.has(func) || (outer.isStatistics && !BUCKET_FUNCTIONS.has(func));
+  const scope: Scope = { ...outer, func, isStatistics };
   const base = { grid: scope.grid, pos, uses: 0 };
   if (Object.hasOwn(RANGE_FUNCTION, func)) return planRangeCall(planner, call, scope, func);
   if (DATE_FUNCTIONS.has(func) && call.args.length === 0) {
@@ -52,7 +59,8 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
     case 'absent_over_time':
       return planner.interner.node({
         kind: 'absent',
-        child: planRangeCall(planner, call, scope, 'present_over_time'),
+        // Any function that keeps the names will do: series that differ by name only must not meet.
+        child: planRangeCall(planner, call, scope, 'last_over_time'),
         labels: absentLabels(argument(call, 0)),
         ...base,
       });
@@ -77,22 +85,25 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
         ...base,
       });
     }
-    case 'start_timestamp':
-      return planner.empty(scope, pos);
+    case 'start_timestamp': {
+      const inner = unwrap(argument(call, 0));
+      if (inner.kind !== 'vectorSelector' || !planner.settings.startTimestamps)
+        return planner.empty(scope, pos);
+      const child = planner.instantSelector(inner, scope, 'starts');
+      return planner.interner.node({ kind: 'element', func: 'timestamp', child, args: [], ...base });
+    }
     case 'histogram_quantile':
     case 'histogram_quantiles':
       return planQuantile(planner, call, scope);
     case 'histogram_fraction': {
-      const node = planner.interner.node({
+      return planner.interner.node({
         kind: 'histogramFraction',
         child: planner.vector(argument(call, 2), scope),
         lower: planner.scalar(argument(call, 0), scope),
         upper: planner.scalar(argument(call, 1), scope),
-        childPos: argument(call, 2).pos,
+        childPos: unwrap(argument(call, 2)).pos,
         ...base,
       });
-      node.childPos = argument(call, 2).pos;
-      return node;
     }
     case 'label_replace':
       return planner.interner.node({
@@ -148,18 +159,21 @@ function planRangeCall(planner: Planner, call: Call, scope: Scope, func: string)
   const matrix = unwrap(argument(call, index));
   const args = call.args.filter((_, i) => i !== index).map((arg) => planner.scalar(arg, scope));
   // Annotations point at the first argument, whichever it is.
-  const base = { grid: scope.grid, pos: argument(call, 0).pos, uses: 0 };
+  const base = { grid: scope.grid, pos: unwrap(argument(call, 0)).pos, uses: 0 };
   if (matrix.kind === 'subquery') {
     const times = planner.times(matrix, scope);
     const rangeMs = planner.duration(matrix.rangeMs, matrix.rangeExpr);
     const child = planner.subqueryChild(matrix, times, rangeMs, scope, 0);
     if (child.kind === 'empty') return planner.empty(scope, call.pos);
-    return planner.interner.node({ kind: 'subqueryCall', func, child, times, rangeMs, args, ...base });
+    // Upstream puts the subquery's samples in the argument's place, and those have no position in the text.
+    const pos = index === 0 ? NO_POSITION : base.pos;
+    return planner.interner.node({ kind: 'subqueryCall', func, child, times, rangeMs, args, ...base, pos });
   }
   assert(matrix.kind === 'matrixSelector', 'a range function has a matrix argument');
   const leaf = planner.rangeLeaf(matrix, scope);
   checkForm(leaf.form, call.func);
-  return planner.interner.node({ kind: 'rangeCall', func, args, ...leaf, ...base });
+  const { isStatistics } = scope;
+  return planner.interner.node({ kind: 'rangeCall', func, args, isStatistics, ...leaf, ...base });
 }
 
 function isMatrix(expr: Expr): boolean {
@@ -181,19 +195,17 @@ function planQuantile(planner: Planner, call: Call, scope: Scope): VectorNode {
   const isMany = call.func === 'histogram_quantiles';
   const childArg = argument(call, isMany ? 0 : 1);
   const quantileArgs = isMany ? call.args.slice(2) : [argument(call, 0)];
-  const node = planner.interner.node({
+  return planner.interner.node({
     kind: 'histogramQuantile',
     child: planner.vector(childArg, scope),
     quantiles: quantileArgs.map((arg) => planner.scalar(arg, scope)),
     label: isMany ? text(call, 1) : '',
-    childPos: childArg.pos,
-    quantilePos: quantileArgs.map((arg) => arg.pos),
+    childPos: unwrap(childArg).pos,
+    quantilePos: quantileArgs.map((arg) => unwrap(arg).pos),
     grid: scope.grid,
     pos: call.pos,
     uses: 0,
   });
-  node.childPos = childArg.pos;
-  return node;
 }
 
 function planInfo(planner: Planner, call: Call, scope: Scope): VectorNode {
@@ -219,7 +231,7 @@ function absentLabels(arg: Expr): [string, string][] {
   for (const matcher of selector.matchers) {
     if (matcher.name === '__name__') continue;
     if (matcher.type === '=' && !seenEqual.has(matcher.name)) {
-      values.set(matcher.name, matcher.value);
+      values.set(matcher.name, matcher.value.toWellFormed());
       seenEqual.add(matcher.name);
     } else values.delete(matcher.name);
   }
