@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs';
+import { type HelpDesk, type HelpRequest, QueryHelper } from '../promql/exec/index.js';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
 import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
-import { attachment, serveTasks, workerSetupData } from '../workers/index.js';
+import { attachment, callForHelp, serveTasks, workerPlace, workerSetupData } from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
@@ -31,20 +32,26 @@ function openHead({ memoryKey }: HeadDescriptor): Queryable {
 
 const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);
 const readers = new SourceReaders(blocks, openHead);
-const queryEngine = makeEngine(engine);
+const { number, size } = workerPlace();
+const desk: HelpDesk = { coordinator: number, helpersMax: size - 1, call: callForHelp };
+const queryEngine = makeEngine(engine, desk);
+const helper = new QueryHelper();
 const language = makeLanguage(engine.parser);
 const executor = new TaskExecutor(queryEngine, language, readers);
 let running = 0;
 
-serveTasks(async (payload, context) => {
-  running++;
-  try {
-    const answer = await executor.execute(payload as QueryTask, context);
-    return { value: answer, transfer: [answer.body.buffer] };
-  } finally {
-    running--;
-    readers.tidy(performance.now());
-  }
-});
+serveTasks(
+  async (payload, context) => {
+    running++;
+    try {
+      const answer = await executor.execute(payload as QueryTask, context);
+      return { value: answer, transfer: [answer.body.buffer] };
+    } finally {
+      running--;
+      readers.tidy(performance.now());
+    }
+  },
+  (request, isWanted) => helper.assist(request as HelpRequest, isWanted),
+);
 // What fails here fails in real queries too, and is told there.
 warmUp(queryEngine, language, () => running > 0).catch(() => {});

@@ -4,6 +4,7 @@ import type { SeriesSet } from '../../storage/index.js';
 import type { Grid, SelectSpec } from '../plan/index.js';
 import type { Annotations } from './annotations.js';
 import type { LabelColumns } from './label-columns.js';
+import type { ParallelSession } from './parallel-session.js';
 import type { SymbolSpace } from './symbol-space.js';
 
 /** A series set whose labels are in the query's symbol space and whose chunk table lies in kernel memory. */
@@ -43,6 +44,8 @@ export class QueryContext {
   readonly annotations: Annotations;
   readonly features: Features;
   readonly sets: LoadedSet[] = [];
+  /** Where leaves find other threads that help; null when the query runs on one. */
+  parallel: ParallelSession | null = null;
   totalSamples = 0;
   peakSamples = 0;
   private readonly limits: QueryLimits;
@@ -86,11 +89,16 @@ export class QueryContext {
 
   /** Sets the kernel's steps: reference of step k is `referenceMs + k * stepMs`. */
   setSteps(referenceMs: number, stepMs: number, steps: number): void {
+    this.kernel.functions.querySteps(this.windowsFor(steps), referenceMs, stepMs, steps);
+  }
+
+  /** Address of the windows of so many steps; the area is used again and again. */
+  windowsFor(steps: number): number {
     if (steps > this.windowSteps) {
       this.windowAddress = this.kernel.reserve(steps * 8);
       this.windowSteps = steps;
     }
-    this.kernel.functions.querySteps(this.windowAddress, referenceMs, stepMs, steps);
+    return this.windowAddress;
   }
 
   /**

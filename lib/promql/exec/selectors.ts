@@ -4,6 +4,7 @@ import { INSTANT_MODE, QUERY_CODE, RANGE_FUNCTION, WINDOW_FORM } from '../../ker
 import { CHUNK_ENCODING, type SeriesSet } from '../../storage/index.js';
 import type { InstantSelectorNode, RangeCallNode, SelectSpec, SubqueryCallNode } from '../plan/index.js';
 import { type LoadedSet, nativeHistogramError, type QueryContext } from './context.js';
+import { ParallelLeaf } from './parallel-leaf.js';
 import { type Block, RowSource, reserveBlock } from './source.js';
 
 /** The leaves: rows made from encoded chunks, or, for subqueries, from rows of another grid. */
@@ -113,18 +114,32 @@ export class InstantSelectorRows extends RowSource {
   private readonly loaded: LoadedSet;
   private readonly block: Block;
   private readonly rowsPerCall: number;
+  private readonly shared: ParallelLeaf | null;
 
   constructor(context: QueryContext, node: InstantSelectorNode) {
     const loaded = context.sets[node.select.index]!;
     super(context, loaded.labels, node.grid.count, null);
     this.node = node;
     this.loaded = loaded;
-    this.rowsPerCall = sizeWork(sizeColumns(context, loaded), 0, this.steps).rows;
+    const samples = sizeColumns(context, loaded);
+    this.rowsPerCall = sizeWork(samples, 0, this.steps).rows;
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
+    const work = {
+      ...{ isRange: false, fn: INSTANT_MODE[node.mode], form: 0, range: 0, lookback: node.lookbackMs },
+      ...{ reference: node.times.referenceMs, referenceStep: node.times.referenceStepMs },
+      ...{ start: 0, step: 0, args: [], steps: this.steps, samples },
+      ...{ callRows: this.rowsPerCall, callSteps: this.steps },
+    };
+    this.shared = ParallelLeaf.open(context, loaded, work, (code, found) => {
+      checkCode(code);
+      this.count(found);
+    });
   }
 
   read(from: number, to: number): Block {
     const { context, node, block, steps, rowsPerCall } = this;
+    const shared = this.shared?.read(from, to) ?? null;
+    if (shared !== null) return shared;
     const { referenceMs, referenceStepMs } = node.times;
     context.setSteps(referenceMs, referenceStepMs, steps);
     useSet(context, this.loaded);
@@ -151,8 +166,12 @@ export class InstantSelectorRows extends RowSource {
         present,
       ),
     );
-    context.totalSamples += found * node.times.sampleWeight;
-    context.hold(found);
+    this.count(found);
+  }
+
+  private count(found: number): void {
+    this.context.totalSamples += found * this.node.times.sampleWeight;
+    this.context.hold(found);
   }
 }
 
@@ -173,6 +192,7 @@ export class RangeCallRows extends RowSource {
   private readonly block: Block;
   private readonly args: readonly number[];
   private readonly work: WorkSize;
+  private readonly shared: ParallelLeaf | null;
 
   constructor(context: QueryContext, node: RangeCallNode, args: readonly Float64Array[]) {
     const loaded = context.sets[node.select.index]!;
@@ -186,10 +206,27 @@ export class RangeCallRows extends RowSource {
     const isScanning = SCANNING.has(node.func) || node.form !== 'plain';
     this.work = sizeWork(samples, isScanning ? samples * share : 1, this.steps);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
+    const leafWork = {
+      ...{ isRange: true, fn: this.functionNumber, form: WINDOW_FORM[node.form], range: node.rangeMs },
+      ...{ lookback: node.lookbackMs, start: node.grid.startMs, step: node.grid.stepMs },
+      ...{ reference: node.times.referenceMs, referenceStep: node.times.referenceStepMs },
+      ...{ args: this.args, steps: this.steps, samples },
+      ...{ callRows: this.work.rows, callSteps: this.work.steps },
+    };
+    this.shared = ParallelLeaf.open(context, loaded, leafWork, (code, found, visited) => {
+      checkCode(code);
+      this.count(found, visited);
+    });
+  }
+
+  private get functionNumber(): number {
+    return RANGE_FUNCTION[this.node.func as keyof typeof RANGE_FUNCTION];
   }
 
   read(from: number, to: number): Block {
     const { context, block, steps, work } = this;
+    const shared = this.shared?.read(from, to) ?? null;
+    if (shared !== null) return shared;
     useSet(context, this.loaded);
     for (let i = from; i < to; i += work.rows) {
       for (let k = 0; k < steps; k += work.steps) {
@@ -215,7 +252,7 @@ export class RangeCallRows extends RowSource {
     setWindows(context, node, this.args, step, count);
     const found = checkCode(
       functions.queryRangeBlock(
-        RANGE_FUNCTION[node.func as keyof typeof RANGE_FUNCTION],
+        this.functionNumber,
         WINDOW_FORM[node.form],
         loaded.chunkOffsets,
         from,
@@ -227,8 +264,12 @@ export class RangeCallRows extends RowSource {
         present,
       ),
     );
-    context.totalSamples += functions.queryWindowSamples() * node.times.sampleWeight;
-    context.hold(found);
+    this.count(found, functions.queryWindowSamples());
+  }
+
+  private count(found: number, visited: number): void {
+    this.context.totalSamples += visited * this.node.times.sampleWeight;
+    this.context.hold(found);
   }
 }
 
