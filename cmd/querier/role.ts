@@ -5,6 +5,7 @@ import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import {
   type BuildInfo,
+  LocalQueries,
   QueryApi,
   type QueryWorkerData,
   type SourceProvider,
@@ -86,7 +87,14 @@ export function buildQuerier(parts: QuerierParts): Module {
       configYaml: () => renderConfig(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
     },
-    { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger },
+    {
+      pool,
+      local: new LocalQueries(data),
+      provider: parts.provider,
+      limits: parts.limits,
+      clock: parts.clock,
+      logger,
+    },
   );
   api.mount(parts.server);
   return {

@@ -14,6 +14,7 @@ import { encodeSuccess } from './encode.js';
 import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
+import type { LocalQueries } from './local-queries.js';
 import {
   optionalDuration,
   optionalTime,
@@ -66,6 +67,8 @@ export interface QueryApiOptions {
 
 export interface QueryApiParts {
   readonly pool: WorkerPool;
+  /** Answers the queries that need no thread; without it, all go to the pool. */
+  readonly local?: LocalQueries;
   readonly provider: SourceProvider;
   readonly limits: LimitsProvider;
   readonly clock: Clock;
@@ -213,12 +216,19 @@ export class QueryApi {
     request: (QueryTask & { kind: 'query' })['request'],
     timeoutMs: number,
   ): Promise<void> {
-    const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
-    const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const { local } = this.#parts;
+    const isLocal = local?.takes(request) === true;
+    const snapshot = isLocal ? null : this.#snapshotFor(call.tenant, request);
     const withStats = call.params.get('stats') !== '';
     const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
     const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
-    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
+    const task: QueryTask = {
+      kind: 'query',
+      request,
+      withStats,
+      fetchLimits,
+      sources: snapshot?.sources ?? [],
+    };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();
@@ -226,7 +236,9 @@ export class QueryApi {
     const ended = this.#log.begin({ tenant, query, startMs, endMs, stepMs, origin });
     let answer: TaskAnswer;
     try {
-      answer = await this.#runTask(call, task, timeoutMs, snapshot);
+      answer = isLocal
+        ? await local.run(task, timeoutMs)
+        : await this.#runTask(call, task, timeoutMs, snapshot);
     } catch (error) {
       ended({ status: statusOf(error), samples: 0 });
       throw error;
@@ -239,6 +251,14 @@ export class QueryApi {
         ? { 'Server-Timing': serverTiming(figures, this.#parts.clock.monotonicMs() - begunMs) }
         : {};
     await exchange.sendCompressed(status, JSON_TYPE, body, headers);
+  }
+
+  #snapshotFor(
+    tenant: string,
+    { query, startMs, endMs, lookbackMs }: (QueryTask & { kind: 'query' })['request'],
+  ): SourceSnapshot {
+    const { minTimeMs, maxTimeMs } = queryWindow(query, startMs, endMs, lookbackMs);
+    return this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
   }
 
   async #series(call: Call): Promise<void> {
