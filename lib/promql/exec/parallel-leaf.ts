@@ -1,4 +1,5 @@
-import type { LoadedSet, QueryContext } from './context.js';
+import type { QueryContext } from './context.js';
+import type { LoadedSet } from './loaded-set.js';
 import { type SharedJob, SLOTS_MAX } from './parallel-layout.js';
 import type { ParallelSession } from './parallel-session.js';
 import { computeUnit } from './parallel-unit.js';

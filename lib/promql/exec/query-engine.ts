@@ -7,9 +7,9 @@ import { Annotations } from './annotations.js';
 import { QueryContext } from './context.js';
 import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
 import { Evaluator } from './evaluator.js';
+import { loadSet } from './loaded-set.js';
 import { type HelpDesk, ParallelSession } from './parallel-session.js';
 import { resultValue } from './result.js';
-import { loadSet } from './selectors.js';
 import { SymbolSpace } from './symbol-space.js';
 
 /**
@@ -76,10 +76,12 @@ class KernelQueryEngine implements QueryEngine {
       stepMs: request.stepMs,
       lookbackMs: request.lookbackMs > 0 ? request.lookbackMs : options.lookbackMs,
       evaluationIntervalMs: options.evaluationIntervalMs,
+      startTimestamps: options.startTimestamps ?? false,
     });
     const features = {
       delayedNameRemoval: options.delayedNameRemoval ?? false,
       typeAndUnitLabels: options.typeAndUnitLabels ?? false,
+      startTimestamps: options.startTimestamps ?? false,
     };
     const annotations = new Annotations(request.query);
     const limits = { samplesMax: options.samplesMax, isCancelled, deadlineMs };
