@@ -1,5 +1,5 @@
 import { instantiate, type QueryExports } from '../../kernel/index.js';
-import { CONTROL, HELPERS_MAX, JOBS_MAX, SharedJob } from './parallel-layout.js';
+import { CONTROL, giveArea, JOBS_MAX, SharedJob, takeArea } from './parallel-layout.js';
 import { computeUnit } from './parallel-unit.js';
 
 /** An invitation to help with a query that another thread coordinates; plain data and shared memory. */
@@ -46,8 +46,13 @@ export class QueryHelper {
     Atomics.add(words, CONTROL.active, 1);
     try {
       if (Atomics.load(words, CONTROL.session) !== request.session) return;
-      const number = Atomics.add(words, CONTROL.joined, 1);
-      if (number < HELPERS_MAX) serve(instance, number, request.session, isWanted);
+      const area = takeArea(words);
+      if (area < 0) return;
+      try {
+        serve(instance, area, request.session, isWanted);
+      } finally {
+        giveArea(words, area);
+      }
     } finally {
       Atomics.sub(words, CONTROL.active, 1);
       Atomics.notify(words, CONTROL.active);
@@ -71,7 +76,7 @@ export class QueryHelper {
   }
 }
 
-function serve(instance: Instance, number: number, session: number, isWanted: () => boolean): void {
+function serve(instance: Instance, area: number, session: number, isWanted: () => boolean): void {
   const { words, jobs, functions } = instance;
   const goesOn = (): boolean => Atomics.load(words, CONTROL.session) === session && !isWanted();
   let idleSinceMs = -1;
@@ -81,7 +86,7 @@ function serve(instance: Instance, number: number, session: number, isWanted: ()
     const jobCount = Atomics.load(words, CONTROL.jobCount);
     let hasWorked = false;
     for (let i = 0; i < jobCount && !hasWorked; i++) {
-      hasWorked = workOn(jobs[i]!, number, functions, goesOn);
+      hasWorked = workOn(jobs[i]!, area, functions, goesOn);
     }
     if (hasWorked) {
       idleSinceMs = -1;
@@ -94,13 +99,13 @@ function serve(instance: Instance, number: number, session: number, isWanted: ()
   }
 }
 
-/** Does a unit of a job, with the work areas of this helper's number; false when there is none. */
-function workOn(job: SharedJob, number: number, functions: QueryExports, goesOn: () => boolean): boolean {
+/** Does a unit of a job, with the work areas of this helper; false when there is none. */
+function workOn(job: SharedJob, area: number, functions: QueryExports, goesOn: () => boolean): boolean {
   const unit = job.claim();
   if (unit < 0) return false;
   let isDone = false;
   try {
-    const offset = number * job.field('areaBytes');
+    const offset = area * job.field('areaBytes');
     functions.queryColumns(job.field('columns') + offset, job.field('columnSamples'));
     const areas = { work: job.field('work') + offset, windows: job.field('windows') + offset };
     isDone = computeUnit(functions, job, unit, areas, goesOn);

@@ -19,8 +19,8 @@ export const CONTROL = {
   session: 0,
   /** Helpers that may touch the memory now. */
   active: 1,
-  /** Helpers that have entered this session, to give each its work areas. */
-  joined: 2,
+  /** Work areas that no helper has, a bit each. */
+  areas: 2,
   /** Counts up with every change that may give a helper work. */
   bell: 3,
   jobCount: 4,
@@ -89,6 +89,22 @@ const WORDS_BYTES = Math.ceil(((JOBS_BEGIN + JOBS_MAX * JOB_WORDS) * 4) / 64) * 
 
 export function createControlBuffer(): SharedArrayBuffer {
   return new SharedArrayBuffer(WORDS_BYTES + JOBS_MAX * JOB_FLOATS * 8);
+}
+
+/** Takes one of the free work areas; -1 when there is none. */
+export function takeArea(words: Int32Array): number {
+  for (;;) {
+    const free = Atomics.load(words, CONTROL.areas);
+    if (free === 0) return -1;
+    const lowest = free & -free;
+    if (Atomics.compareExchange(words, CONTROL.areas, free, free ^ lowest) === free) {
+      return 31 - Math.clz32(lowest);
+    }
+  }
+}
+
+export function giveArea(words: Int32Array, area: number): void {
+  Atomics.or(words, CONTROL.areas, 1 << area);
 }
 
 /** One job of a control area, as both sides see it. */

@@ -41,7 +41,7 @@ export class ParallelSession {
     this.isOpen = true;
     this.jobCount = 0;
     const { words, kernel } = this;
-    Atomics.store(words, CONTROL.joined, 0);
+    Atomics.store(words, CONTROL.areas, (1 << this.helpers) - 1);
     Atomics.store(words, CONTROL.jobCount, 0);
     const session = Atomics.add(words, CONTROL.session, 1) + 1;
     const { memory, memoryNumber } = kernel;
@@ -72,13 +72,13 @@ export class ParallelSession {
    * @returns false when one did not leave in time (its thread may have died): neither the memory nor this session may
    * be used again
    */
-  close(): boolean {
+  close(waitMs = LEAVE_MS): boolean {
     if (!this.isOpen) return true;
     this.isOpen = false;
     const { words } = this;
     Atomics.add(words, CONTROL.session, 1);
     this.ring();
-    const endMs = performance.now() + LEAVE_MS;
+    const endMs = performance.now() + waitMs;
     for (;;) {
       const active = Atomics.load(words, CONTROL.active);
       if (active <= 0) return true;
