@@ -27,7 +27,7 @@ import {
   unescapeLabelName,
 } from './params.js';
 import { originOf, QueryLog } from './query-log.js';
-import { queryWindow } from './query-window.js';
+import { queryWindow, type TimeWindow } from './query-window.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
   type BuildInfo,
@@ -217,8 +217,12 @@ export class QueryApi {
     timeoutMs: number,
   ): Promise<void> {
     const { local } = this.#parts;
-    const isLocal = local?.takes(request) === true;
-    const snapshot = isLocal ? null : this.#snapshotFor(call.tenant, request);
+    const isConstant = local?.takesConstant(request) === true;
+    const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
+    const snapshot = isConstant
+      ? null
+      : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
     const withStats = call.params.get('stats') !== '';
     const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
     const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
@@ -236,9 +240,10 @@ export class QueryApi {
     const ended = this.#log.begin({ tenant, query, startMs, endMs, stepMs, origin });
     let answer: TaskAnswer;
     try {
-      answer = isLocal
-        ? await local.run(task, timeoutMs)
-        : await this.#runTask(call, task, timeoutMs, snapshot);
+      answer =
+        isLocal && local !== undefined
+          ? await runHere(local, task, timeoutMs, snapshot)
+          : await this.#runTask(call, task, timeoutMs, snapshot);
     } catch (error) {
       ended({ status: statusOf(error), samples: 0 });
       throw error;
@@ -251,14 +256,6 @@ export class QueryApi {
         ? { 'Server-Timing': serverTiming(figures, this.#parts.clock.monotonicMs() - begunMs) }
         : {};
     await exchange.sendCompressed(status, JSON_TYPE, body, headers);
-  }
-
-  #snapshotFor(
-    tenant: string,
-    { query, startMs, endMs, lookbackMs }: (QueryTask & { kind: 'query' })['request'],
-  ): SourceSnapshot {
-    const { minTimeMs, maxTimeMs } = queryWindow(query, startMs, endMs, lookbackMs);
-    return this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
   }
 
   async #series(call: Call): Promise<void> {
@@ -402,6 +399,33 @@ export class QueryApi {
 
   #runtimeInfo(): string {
     return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '');
+  }
+}
+
+function isSmall(
+  local: LocalQueries | undefined,
+  request: (QueryTask & { kind: 'query' })['request'],
+  window: TimeWindow,
+  snapshot: SourceSnapshot,
+): boolean {
+  try {
+    return local?.takes(request, window, snapshot) === true;
+  } catch (error) {
+    snapshot.release();
+    throw error;
+  }
+}
+
+async function runHere(
+  local: LocalQueries,
+  task: QueryTask,
+  timeoutMs: number,
+  snapshot: SourceSnapshot | null,
+): Promise<TaskAnswer> {
+  try {
+    return await local.run(task, timeoutMs);
+  } finally {
+    snapshot?.release();
   }
 }
 
