@@ -19,6 +19,7 @@ const WORKER = {
     parser: PARSER,
   },
   openBlocksMax: 1,
+  nice: 0,
 };
 const NOW_MS = 1_700_000_000_000;
 
@@ -71,7 +72,14 @@ function request(query: string, steps = 1) {
 
 async function run(local: LocalQueries, query: string, sources = SNAPSHOT.sources): Promise<string> {
   const fetchLimits = { seriesMax: 0, chunksMax: 0 };
-  const task = { kind: 'query', request: request(query), withStats: false, fetchLimits, sources } as const;
+  const task = {
+    kind: 'query',
+    request: request(query),
+    withStats: false,
+    fetchLimits,
+    answerBytesMax: 0,
+    sources,
+  } as const;
   return Buffer.from((await local.run(task, 1000)).body).toString();
 }
 

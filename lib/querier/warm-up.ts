@@ -57,7 +57,7 @@ export async function warmUp(
       limit: 0,
     };
     const fetchLimits = { seriesMax: 0, chunksMax: 0 };
-    return { kind: 'query', request, withStats: false, fetchLimits, sources: [] };
+    return { kind: 'query', request, withStats: false, fetchLimits, answerBytesMax: 0, sources: [] };
   });
   const endMs = performance.now() + timeMsMax;
   const control = { isCancelled: () => false, deadlineMs: endMs + DEADLINE_MS, queuedMs: 0 };

@@ -1,4 +1,5 @@
 export { FairQueue } from './fair-queue.js';
+export { MemoryTidy } from './memory-tidy.js';
 export { type RunOptions, WorkerPool, type WorkerPoolOptions } from './pool.js';
 export type { Attachment } from './protocol.js';
 export {
@@ -10,3 +11,4 @@ export {
   workerPlace,
   workerSetupData,
 } from './serve.js';
+export { lowerThreadPriority } from './thread-priority.js';

@@ -15,7 +15,10 @@ import {
 export interface WorkerPoolOptions {
   /** Compiled module that calls `serveTasks`. */
   readonly script: URL;
-  /** Most threads; they are started when first needed and kept. */
+  /**
+   * Most threads of one tenant; they are started when first needed and kept. One more is kept for tenants that have none
+   * while others have them all, so that nobody waits for the end of somebody else's long tasks.
+   */
   readonly size: number;
   /** Cloned to every thread; read there with `workerSetupData`. */
   readonly data: unknown;
@@ -175,10 +178,13 @@ export class WorkerPool {
   }
 
   #dispatch(): void {
-    while (this.#queue.size > 0) {
+    while (this.#queue.size > 0 && !this.#isStopped) {
+      const running = this.runningCount;
+      const { size } = this.#options;
+      if (running > size) return;
+      const task = this.#queue.shift((tenant) => running < size || !this.#isRunning(tenant));
+      if (task === undefined) return;
       const thread = this.#threads.find((candidate) => candidate.task === null) ?? this.#startThread();
-      if (thread === null) return;
-      const task = this.#queue.shift()!;
       task.thread = thread;
       thread.task = task;
       Atomics.store(thread.flags, FLAG.cancelled, 0);
@@ -202,8 +208,11 @@ export class WorkerPool {
     }
   }
 
-  #startThread(): Thread | null {
-    if (this.#threads.length >= this.#options.size || this.#isStopped) return null;
+  #isRunning(tenant: string): boolean {
+    return this.#threads.some((thread) => thread.task?.tenant === tenant);
+  }
+
+  #startThread(): Thread {
     const flags = new SharedArrayBuffer(8);
     const { heapMiB, data, size } = this.#options;
     const setup: WorkerSetup = { flags, number: this.#nextNumber++, size, data };
@@ -232,7 +241,8 @@ export class WorkerPool {
       thread.worker.postMessage(message);
       asked++;
     }
-    if (this.#threads.length <= helpers) this.#startThread();
+    const wanted = Math.min(this.#options.size, helpers + 1);
+    if (this.#threads.length < wanted && !this.#isStopped) this.#startThread();
   }
 
   #finish(thread: Thread, message: ResultMessage): void {

@@ -37,6 +37,8 @@ export class QueryContext {
   parallel: ParallelSession | null = null;
   totalSamples = 0;
   peakSamples = 0;
+  /** Some source of the query makes notes while it is read: who could do without some of its rows reads them still. */
+  hasNotes = false;
   private readonly limits: QueryLimits;
   private heldSamples = 0;
   private lastPollMs = 0;
@@ -101,7 +103,7 @@ export class QueryContext {
       throw new VarveError(
         'limit',
         'query-samples-limit',
-        'query processing would load too many samples into memory in query execution',
+        `query processing would load too many samples into memory in query execution (query.max_samples: ${this.limits.samplesMax})`,
         { details: { samplesMax: this.limits.samplesMax } },
       );
     }
