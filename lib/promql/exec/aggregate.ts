@@ -88,6 +88,8 @@ export function accumulate(source: RowSource, node: AggregateNode): RowSource {
     const to = Math.min(seriesCount, from + rowsPerBlock);
     const block = child.read(from, to);
     kernel.u32.set(numbers.subarray(from, to), groups / 4);
+    // The kernel's rows are as long as its steps, and whoever made the block may have set others, or none at all.
+    context.setSteps(0, 0, steps);
     const present = cells === null ? block.present : cells.take(block, numbers.subarray(from, to));
     kernel.functions.queryAggregateBlock(
       op,

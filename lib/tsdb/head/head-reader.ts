@@ -65,6 +65,11 @@ export class HeadReader implements Queryable {
     this.#postings.clear();
   }
 
+  /** A bound on what a select finds, known at once: Infinity when no matcher names its values. */
+  seriesAtMost(matchers: readonly Matcher[]): number {
+    return this.#postings.seriesAtMost(matchers);
+  }
+
   select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
     const scope = `${this.#number}/${this.#generation}/`;
     const selection = this.#selections.select(scope, matchers, this.#memory, this.#postings);
