@@ -1,5 +1,6 @@
 import { type QueryContext, sameLabelsetError } from './context.js';
 import { findDuplicate, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
+import { namesKey, remembered } from './label-memo.js';
 import {
   MaterialRows,
   materialise,
@@ -17,12 +18,28 @@ export function nameIds(context: QueryContext): number[] {
   return [space.find('__name__'), space.find('__type__'), space.find('__unit__')].filter((id) => id >= 0);
 }
 
-/** Label columns without some labels; `isUniform` when every set lost the same pairs, so distinct sets stay distinct. */
+/** Label columns without some labels. */
+interface RemainingLabels {
+  readonly labels: LabelColumns;
+  /** Whether every set lost the same pairs, so distinct sets stay distinct. */
+  readonly isUniform: boolean;
+}
+
+/** Removes labels by name from all sets, or from those that are marked. */
 export function removeLabels(
   labels: LabelColumns,
   ids: readonly number[],
   marks: Uint8Array | null = null,
-): { labels: LabelColumns; isUniform: boolean } {
+): RemainingLabels {
+  const key = marks === null ? namesKey('remove', ids) : null;
+  if (key === null || labels.memo === undefined) return remaining(labels, ids, marks);
+  return remembered(labels.memo, key, () => {
+    const left = remaining(labels, ids, null);
+    return { ...left, labels: { ...left.labels, memo: new Map() } };
+  });
+}
+
+function remaining(labels: LabelColumns, ids: readonly number[], marks: Uint8Array | null): RemainingLabels {
   const { count, offsets, pairs } = labels;
   const builder = new LabelBuilder(count, pairs.length);
   let firstLost: number[] | null = null;
