@@ -16,7 +16,6 @@ import {
   varint,
   varintField,
   type WireSeries,
-  zigzag,
 } from './wire.js';
 
 /**
@@ -63,13 +62,6 @@ const repeated = (n: number, make: (i: number) => Uint8Array) =>
 /** A snappy block that declares a length and goes on with what is given. */
 const declaring = (length: number, rest: Uint8Array) => Buffer.concat([varint(length), rest]);
 const MiB = 1024 * 1024;
-
-const histogram = Buffer.concat([
-  varintField(1, 10),
-  doubleField(3, 18.4),
-  Buffer.concat([varint(4 * 8), zigzag(1)]),
-  varintField(15, NOW_MS),
-]);
 
 const BAD_BODIES: readonly Row[] = [
   { what: 'an empty body', status: 400, body: () => new Uint8Array() },
@@ -461,15 +453,6 @@ describe('bad input', () => {
     ]);
     expect(Math.floor((await send(varve, wire(body))).status / 100)).toBe(2);
     expect(await stored(varve, { __name__: 'fine_unknown' })).toEqual(['3']);
-  });
-
-  test('a native histogram is counted, named, and does not fail the floats beside it', async () => {
-    const before = await discarded(varve, 'native-histogram-sample');
-    const series: WireSeries = { labels: named('histogram_seconds'), histograms: [histogram] };
-    const answer = await send(varve, wire(encodeRequest([series, good(700)])));
-    expect(Math.floor(answer.status / 100)).toBe(2);
-    expect(await discarded(varve, 'native-histogram-sample')).toBe(before + 1);
-    expect(await stored(varve, { __name__: 'good_total', row: '700' })).toEqual(['700']);
   });
 
   test('a body over the limit is refused while it is being received', async () => {

@@ -50,6 +50,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       },
       delayedNameRemoval: has('promql-delayed-name-removal'),
       typeAndUnitLabels: has('type-and-unit-labels'),
+      startTimestamps: has('use-start-timestamps'),
     },
     openBlocksMax: query.maxOpenBlocks,
   };

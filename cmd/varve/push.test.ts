@@ -323,7 +323,8 @@ describe('a request', () => {
     expect(await stored()).toEqual({ '__name__=a': [0, 1], '__name__=b': [0] });
   });
 
-  test('leaves metadata, and drops what is not stored yet with a count', async () => {
+  test('leaves metadata, and drops what is switched off with a count', async () => {
+    limits = { ...DEFAULT_LIMITS, nativeHistogramsIngestionEnabled: false };
     const metadata = bytesField(
       3,
       Buffer.concat([

@@ -26,6 +26,7 @@ export const FEATURES = [
   'promql-duration-expr',
   'promql-delayed-name-removal',
   'type-and-unit-labels',
+  'use-start-timestamps',
 ] as const;
 export type Feature = (typeof FEATURES)[number];
 

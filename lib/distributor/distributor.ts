@@ -6,12 +6,13 @@ import { LABEL_FINDING, SAMPLE_CODE, ScanKernel } from '../kernel/index.js';
 import type { LabelSet } from '../labels/index.js';
 import type { Limits, LimitsProvider } from '../limits/index.js';
 import { formatDuration } from '../settings/index.js';
-import type { AppendReport, BatchAppender, SeriesAdmission } from '../storage/index.js';
+import type { AppendReport, BatchAppender, HistogramSample, SeriesAdmission } from '../storage/index.js';
 import type { BoundCounter, Logger, Metrics } from '../telemetry/index.js';
 import { EXEMPLAR_REASON, type ExemplarReason, eachExemplar, parseExemplar } from './exemplar-reader.js';
+import { HistogramIntake } from './histogram-intake.js';
 import { describeSeries, encodeLabelBytes, normaliseLabels, parseLabelBytes } from './label-bytes.js';
 import { parseMetricMetadata } from './metric-metadata.js';
-import { PushReport, reportSamples } from './push-report.js';
+import { formatTime, PushReport, reportSamples } from './push-report.js';
 import { RateLimiter } from './rate-limiter.js';
 import { REASON, type Reason } from './reasons.js';
 
@@ -46,14 +47,28 @@ interface TenantState {
   readonly samples: RateLimiter;
   readonly requests: RateLimiter;
   readonly received: BoundCounter;
+  readonly receivedHistograms: BoundCounter;
+  readonly reducedHistograms: BoundCounter;
+}
+
+/** The native histograms of a request that are good, and the series that are not kept. */
+interface Admitted {
+  readonly histograms: readonly HistogramSample[];
+  /** Series without a sample whose native histograms were all left out: nothing would be in them. */
+  readonly emptied: ReadonlySet<number>;
+  /** Series that were not admitted, filled as the ingester asks. */
+  readonly refused: Set<number>;
 }
 
 /** Takes remote write requests: scans, validates, limits, hands over, and words the answer. */
 export class Distributor implements PushService {
   readonly #parts: DistributorParts;
   readonly #scan = new ScanKernel();
+  readonly #histograms = new HistogramIntake();
   readonly #tenants = new Map<string, TenantState>();
   readonly #received: { labels(tenant: string): BoundCounter };
+  readonly #receivedHistograms: { labels(tenant: string): BoundCounter };
+  readonly #reducedHistograms: { labels(tenant: string): BoundCounter };
   readonly #discarded: { labels(reason: string, tenant: string): BoundCounter };
   readonly #discardedExemplars: { labels(reason: string, tenant: string): BoundCounter };
 
@@ -61,7 +76,17 @@ export class Distributor implements PushService {
     this.#parts = parts;
     this.#received = parts.metrics.counter(
       'varve_distributor_received_samples_total',
-      'Samples received, refused ones included.',
+      'Samples received, native histograms and refused ones included.',
+      ['user'],
+    );
+    this.#receivedHistograms = parts.metrics.counter(
+      'varve_distributor_received_native_histograms_total',
+      'Native histograms received, refused ones included.',
+      ['user'],
+    );
+    this.#reducedHistograms = parts.metrics.counter(
+      'varve_reduced_resolution_histogram_samples_total',
+      'Native histograms whose buckets were merged, to the bucket limit or to schema 8.',
       ['user'],
     );
     this.#discarded = parts.metrics.counter(
@@ -99,7 +124,11 @@ export class Distributor implements PushService {
       await stored.durable;
       return stored.report.isClean
         ? OK
-        : { status: 400, message: stored.report.message(stored.acceptedCount), retryAfterSeconds: 0 };
+        : {
+            status: 400,
+            message: stored.report.message(stored.sampleCount, stored.histogramCount),
+            retryAfterSeconds: 0,
+          };
     } catch (thrown) {
       return this.#failed(tenant, thrown);
     }
@@ -114,11 +143,19 @@ export class Distributor implements PushService {
     byteLength: number,
   ):
     | { readonly outcome: PushOutcome }
-    | { readonly durable: Promise<void>; readonly report: PushReport; readonly acceptedCount: number } {
+    | {
+        readonly durable: Promise<void>;
+        readonly report: PushReport;
+        readonly sampleCount: number;
+        readonly histogramCount: number;
+      } {
     const scan = this.#scan;
     const columns = scan.load(body, byteLength, this.#parts.decodedBytesMax);
-    const { sampleCount, histogramCount, exemplarCount, metadataCount } = columns;
-    state.received.inc(sampleCount + histogramCount);
+    const { histogramCount, exemplarCount, metadataCount } = columns;
+    // Native histograms that are switched off cost nothing, so they do not count against the rate.
+    const sampleCount = columns.sampleCount + (limits.nativeHistogramsIngestionEnabled ? histogramCount : 0);
+    state.received.inc(columns.sampleCount + histogramCount);
+    if (histogramCount > 0) state.receivedHistograms.inc(histogramCount);
     const burst = limits.ingestionBurstSize || limits.ingestionRate * 10;
     if (limits.ingestionRate > 0 && sampleCount > burst) {
       // No waiting would ever let it pass, so it must not look like something to retry.
@@ -131,11 +168,11 @@ export class Distributor implements PushService {
       const text = `ingestion rate over ${limits.ingestionRate} samples/s (limits.ingestion_rate)`;
       return { outcome: this.#tooMany(tenant, sampleCount, text, wait) };
     }
-    if (metadataCount > 0) this.#recordMetadata(tenant, limits, metadataCount);
-    if (histogramCount > 0) this.#discarded.labels(REASON.nativeHistogram, tenant).inc(histogramCount);
     const report = new PushReport();
+    const admitted =
+      histogramCount > 0 ? this.#takeHistograms(tenant, state, limits, report) : withoutHistograms();
+    if (metadataCount > 0) this.#recordMetadata(tenant, limits, metadataCount);
     const futureLimitMs = this.#parts.clock.nowMs() + limits.creationGracePeriodMs;
-    const refused = new Set<number>();
     scan.setLabelLimits({
       labelCountMax: limits.maxLabelNamesPerSeries,
       nameBytesMax: limits.maxLabelNameLength,
@@ -145,12 +182,12 @@ export class Distributor implements PushService {
     const appended = this.#parts.target.append(
       tenant,
       scan,
-      [],
+      admitted.histograms,
       futureLimitMs,
-      this.#admission(limits, report, refused),
+      this.#admission(limits, report, admitted),
     );
     if (exemplarCount > 0 && limits.maxGlobalExemplarsPerUser > 0) {
-      this.#recordExemplars(tenant, limits, futureLimitMs, refused);
+      this.#recordExemplars(tenant, limits, futureLimitMs, admitted.refused);
     }
     if (isRefusedSomewhere(appended)) {
       reportSamples(report, appended, (i) => describeSeries(parseLabelBytes(scan.labelBytes(i))), {
@@ -159,22 +196,50 @@ export class Distributor implements PushService {
       });
     }
     for (const { reason, count } of report.refusals) this.#discarded.labels(reason, tenant).inc(count);
-    const { counts, durable } = appended;
-    const acceptedCount =
-      counts[SAMPLE_CODE.accepted]! +
-      counts[SAMPLE_CODE.acceptedOutOfOrder]! +
-      counts[SAMPLE_CODE.duplicate]!;
-    return { durable, report, acceptedCount };
+    return {
+      durable: appended.durable,
+      report,
+      sampleCount: acceptedOf(appended.counts),
+      histogramCount: acceptedOf(appended.histogramCounts),
+    };
   }
 
-  /** @param refused takes the numbers of the series that are not admitted */
-  #admission(limits: Limits, report: PushReport, refused: Set<number>): SeriesAdmission {
+  /** Reads the native histograms of the request; what is wrong with some goes into the report. */
+  #takeHistograms(tenant: string, state: TenantState, limits: Limits, report: PushReport): Admitted {
+    const scan = this.#scan;
+    const { histogramCount } = scan.columns;
+    const emptied = new Set<number>();
+    const leaveOut = (i: number) => {
+      if (scan.sampleCountOf(i) === 0) emptied.add(i);
+    };
+    if (!limits.nativeHistogramsIngestionEnabled) {
+      this.#discarded.labels(REASON.nativeHistogramsOff, tenant).inc(histogramCount);
+      for (let k = 0; k < histogramCount; k++) leaveOut(scan.histogramSeriesOf(k));
+      return { histograms: [], emptied, refused: new Set() };
+    }
+    const { samples, reducedCount } = this.#histograms.take(scan, limits, (i, timeMs, { reason, text }) => {
+      leaveOut(i);
+      report.refuse(reason, 1, () => {
+        const time = timeMs === null ? '' : ` at ${formatTime(timeMs)}`;
+        return `native histogram${time} of ${describeSeries(parseLabelBytes(scan.labelBytes(i)))}: ${text}`;
+      });
+    });
+    if (reducedCount > 0) state.reducedHistograms.inc(reducedCount);
+    if (emptied.size > 0) for (const { seriesIndex } of samples) emptied.delete(seriesIndex);
+    return { histograms: samples, emptied, refused: new Set() };
+  }
+
+  #admission(
+    limits: Limits,
+    report: PushReport,
+    { histograms, emptied, refused }: Admitted,
+  ): SeriesAdmission {
     const scan = this.#scan;
     const refuse = (i: number, reason: Reason, what: string) => {
       refused.add(i);
       report.refuse(
         reason,
-        scan.sampleCountOf(i),
+        scan.sampleCountOf(i) + histogramCountOf(histograms, i),
         () => `${what} in ${describeSeries(parseLabelBytes(scan.labelBytes(i)))}`,
       );
       return null;
@@ -187,6 +252,10 @@ export class Distributor implements PushService {
       },
       admit: (i) => {
         const finding = scan.validate(i);
+        if (emptied.has(i) && finding !== LABEL_FINDING.malformed) {
+          refused.add(i);
+          return null;
+        }
         if (finding === LABEL_FINDING.canonical) return scan.labelBytes(i);
         if (finding === LABEL_FINDING.toNormalise) {
           const labels = normaliseLabels(parseLabelBytes(scan.labelBytes(i)));
@@ -260,6 +329,8 @@ export class Distributor implements PushService {
         samples: new RateLimiter(this.#parts.clock),
         requests: new RateLimiter(this.#parts.clock),
         received: this.#received.labels(tenant),
+        receivedHistograms: this.#receivedHistograms.labels(tenant),
+        reducedHistograms: this.#reducedHistograms.labels(tenant),
       };
       this.#tenants.set(tenant, state);
     }
@@ -292,6 +363,30 @@ export class Distributor implements PushService {
     this.#parts.logger.error({ tenant, error: messageOf(thrown) }, 'push failed');
     return { status: 500, message: `internal: ${messageOf(thrown)}`, retryAfterSeconds: RETRY_SECONDS };
   }
+}
+
+function withoutHistograms(): Admitted {
+  return { histograms: [], emptied: new Set(), refused: new Set() };
+}
+
+/** How many histograms of series i there are; they come by ascending series. */
+function histogramCountOf(histograms: readonly HistogramSample[], i: number): number {
+  let low = 0;
+  let high = histograms.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (histograms[middle]!.seriesIndex < i) low = middle + 1;
+    else high = middle;
+  }
+  let end = low;
+  while (end < histograms.length && histograms[end]!.seriesIndex === i) end++;
+  return end - low;
+}
+
+function acceptedOf(counts: Uint32Array): number {
+  return (
+    counts[SAMPLE_CODE.accepted]! + counts[SAMPLE_CODE.acceptedOutOfOrder]! + counts[SAMPLE_CODE.duplicate]!
+  );
 }
 
 function isRefusedSomewhere(report: AppendReport): boolean {

@@ -33,8 +33,12 @@ export class PushReport {
     return this.#refusals.size === 0;
   }
 
-  /** Reason first, then the example, then counts: everything a sender's log must show. */
-  message(acceptedCount: number): string {
+  /**
+   * Reason first, then the example, then counts: everything a sender's log must show.
+   * @param sampleCount floats that were accepted
+   * @param histogramCount native histograms that were
+   */
+  message(sampleCount: number, histogramCount: number): string {
     const parts: string[] = [];
     let bytes = 0;
     for (const { reason, count, example } of this.#refusals.values()) {
@@ -46,7 +50,8 @@ export class PushReport {
       }
       parts.push(part);
     }
-    return `${parts.join('; ')}; ${acceptedCount} samples of the request were stored`;
+    const histograms = histogramCount > 0 ? ` and ${histogramCount} native histograms` : '';
+    return `${parts.join('; ')}; ${sampleCount} samples${histograms} of the request were stored`;
   }
 }
 
@@ -73,22 +78,22 @@ export function reportSamples(
   rules: SampleRules,
 ): void {
   const add = (code: number, reason: Reason, text: (example: SampleExample) => string) => {
-    const count = outcome.counts[code] ?? 0;
+    const count = (outcome.counts[code] ?? 0) + (outcome.histogramCounts[code] ?? 0);
     const example = outcome.examples.get(code);
     if (count > 0 && example !== undefined) report.refuse(reason, count, () => text(example));
   };
   const at = (example: SampleExample) =>
-    `sample at ${formatTime(example.timeMs)} of ${describe(example.seriesIndex)}`;
+    `${example.histogram === undefined ? 'sample' : 'native histogram'} at ${formatTime(example.timeMs)} of ${describe(example.seriesIndex)}`;
   add(
     SAMPLE_CODE.tooOld,
     REASON.tooOld,
     (e) =>
       `${at(e)} is further behind the newest sample than the out-of-order window of ${rules.outOfOrderWindow} (limits.out_of_order_time_window)`,
   );
-  add(
-    SAMPLE_CODE.newValue,
-    REASON.newValue,
-    (e) => `${at(e)} has another value (${e.value}) than the one stored for this time`,
+  add(SAMPLE_CODE.newValue, REASON.newValue, (e) =>
+    e.histogram === undefined
+      ? `${at(e)} has another value (${e.value}) than the one stored for this time`
+      : `${at(e)} is not the one stored for this time`,
   );
   add(
     SAMPLE_CODE.future,
@@ -106,6 +111,6 @@ export function reportSamples(
 }
 
 /** ISO time, or the plain number where no calendar reaches. */
-function formatTime(timeMs: number): string {
+export function formatTime(timeMs: number): string {
   return Math.abs(timeMs) <= 8.64e15 ? new Date(timeMs).toISOString() : `${timeMs} ms`;
 }

@@ -19,7 +19,11 @@ export const REASON = {
   newValue: 'new-value-for-timestamp',
   seriesLimit: 'per_user_series_limit',
   rateLimited: 'rate_limited',
-  nativeHistogram: 'native-histogram-sample',
+  nativeHistogramsOff: 'native-histogram-sample',
+  histogramInvalid: 'native_histogram_invalid',
+  histogramSchemaInvalid: 'native_histogram_invalid_schema',
+  histogramBucketsExceeded: 'native_histogram_buckets_exceeded',
+  histogramSizeExceeded: 'native_histogram_sample_size_bytes_exceeded',
 } as const;
 
 export type Reason = (typeof REASON)[keyof typeof REASON];

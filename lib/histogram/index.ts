@@ -39,6 +39,7 @@ export {
   SCHEMA_MAX,
   SCHEMA_MIN,
 } from './layout.js';
+export { exp2, log, log2 } from './log-scale.js';
 export { parseHistogramNotation } from './notation.js';
 export {
   type Estimate,
@@ -59,7 +60,7 @@ export {
   spansOfIndexes,
 } from './spans.js';
 export { HistogramMean, HistogramSum, histogramMean, interpolateHistograms } from './sum.js';
-export { formatHistogram, type HistogramJson, histogramJson } from './text.js';
+export { formatG, formatHistogram, type HistogramJson, histogramJson } from './text.js';
 export { compactHistogram, divideHistogram, multiplyHistogram, reduceResolution } from './transform.js';
 export { trimHistogram } from './trim.js';
 export { type HistogramProblem, histogramProblem, spansProblem } from './validate.js';

@@ -1,5 +1,5 @@
 /**
- * Base-2 logarithm and exponential with the last bit of Go's math package (spec: promql.md §12), which interpolation
+ * Logarithms and base-2 exponential with the last bit of Go's math package (spec: promql.md §12), which interpolation
  * inside exponential buckets needs; V8's differ. Algorithms are FreeBSD's (e_log.c, e_exp.c).
  */
 
@@ -25,13 +25,13 @@ function split(x: number): number {
   return words.getFloat64(0);
 }
 
-/** Natural logarithm of a number in [0.5, 1). */
-function logOfFraction(fraction: number): number {
+/** Natural logarithm of a fraction in [0.5, 1) times a power of two. */
+function logOfParts(fraction: number, power: number): number {
   let f1 = fraction;
-  let k = 0;
+  let k = power;
   if (f1 < Math.SQRT1_2) {
     f1 *= 2;
-    k = -1;
+    k--;
   }
   const f = f1 - 1;
   const s = f / (2 + f);
@@ -46,13 +46,25 @@ function logOfFraction(fraction: number): number {
   return k * LN2_HI - (halfSquare - (s * (halfSquare + t1 + t2) + k * LN2_LO) - f);
 }
 
-/** log2 of a number. */
+/** Logarithm of a number that has none in the reals, or no finite one. */
+function logOfSpecial(x: number): number {
+  if (x === 0) return Number.NEGATIVE_INFINITY;
+  return x > 0 ? x : Number.NaN;
+}
+
+/** Natural logarithm. */
+export function log(x: number): number {
+  if (!(x > 0) || x === Number.POSITIVE_INFINITY) return logOfSpecial(x);
+  const fraction = split(x);
+  return logOfParts(fraction, exponent);
+}
+
+/** Logarithm to base 2. */
 export function log2(x: number): number {
-  if (!(x > 0)) return x === 0 ? Number.NEGATIVE_INFINITY : Number.NaN;
-  if (x === Number.POSITIVE_INFINITY) return x;
+  if (!(x > 0) || x === Number.POSITIVE_INFINITY) return logOfSpecial(x);
   const fraction = split(x);
   const power = exponent;
-  return fraction === 0.5 ? power - 1 : logOfFraction(fraction) * Math.LOG2E + power;
+  return fraction === 0.5 ? power - 1 : logOfParts(fraction, 0) * Math.LOG2E + power;
 }
 
 /** 2^x. */

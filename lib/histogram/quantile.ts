@@ -15,10 +15,9 @@ function estimate(value: number, note: NanNote = NAN_NOTE.none): Estimate {
   return { value, note };
 }
 
-/** Bounds of the zero bucket when all observations are known to lie on one side of it. */
-function zeroBounds(histogram: FloatHistogram, lower: number, upper: number): [lower: number, upper: number] {
+/** Bounds of a bucket around zero when all observations are known to lie on one side of it. */
+function oneSided(histogram: FloatHistogram, lower: number, upper: number): [lower: number, upper: number] {
   const { layout } = histogram;
-  if (layout.isCustom || !(lower < 0 && upper > 0)) return [lower, upper];
   if (layout.negativeCount === 0 && layout.positiveCount > 0) return [0, upper];
   if (layout.positiveCount === 0 && layout.negativeCount > 0) return [lower, 0];
   return [lower, upper];
@@ -61,7 +60,7 @@ export function histogramQuantile(q: number, histogram: FloatHistogram): Estimat
   };
   if (isForward) forEachBucket(histogram, visit);
   else forEachBucketReverse(histogram, visit);
-  [lower, upper] = zeroBounds(histogram, lower, upper);
+  if (!layout.isCustom && lower < 0 && upper > 0) [lower, upper] = oneSided(histogram, lower, upper);
   if (layout.isCustom) {
     if (lower === Number.NEGATIVE_INFINITY) {
       if (upper <= 0) return estimate(upper);
@@ -101,7 +100,9 @@ export function histogramFraction(from: number, to: number, histogram: FloatHist
   let fromRank = -1;
   let toRank = -1;
   forEachBucket(histogram, (rawLower, rawUpper, n) => {
-    const [lower, upper] = zeroBounds(histogram, rawLower, rawUpper);
+    // Custom buckets are never negative here, so their first one begins at 0 unless it ends below.
+    const isAroundZero = rawLower <= 0 && rawUpper >= 0;
+    const [lower, upper] = isAroundZero ? oneSided(histogram, rawLower, rawUpper) : [rawLower, rawUpper];
     const rankOf = (x: number): number => {
       if (layout.isCustom || (lower <= 0 && upper >= 0)) {
         return lower === Number.NEGATIVE_INFINITY ? n : rank + n * ((x - lower) / (upper - lower));

@@ -3,7 +3,7 @@ import { forEachBucket, lowerBound, upperBound } from './buckets.js';
 import { type FloatHistogram, VALUE } from './float-histogram.js';
 
 /** Go's `%g`: shortest digits, an exponent when it would be below -4 or above 5. */
-function formatG(value: number): string {
+export function formatG(value: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (value === Number.POSITIVE_INFINITY) return '+Inf';
   if (value === Number.NEGATIVE_INFINITY) return '-Inf';

@@ -84,6 +84,7 @@ export interface Side {
 function compactSide(indexes: Int32Array, values: Float64Array, at: number, emptyRunMax: number): Side {
   const n = indexes.length;
   const counts = values.subarray(at, at + n);
+  if (emptyRunMax === 0 && !counts.includes(0)) return { indexes, counts };
   const kept: number[] = [];
   const keptCounts: number[] = [];
   for (let i = 0; i < n; i++) {

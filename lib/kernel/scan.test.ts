@@ -8,7 +8,7 @@ import { bytesField, labelField, snappy, uvarintBytes, writeRequest } from './te
 
 interface Decoded {
   readonly series: { labels: Buffer; times: bigint[]; bits: bigint[] }[];
-  histograms: number;
+  histograms: [series: number, message: Buffer][];
   exemplars: number;
   metadata: Buffer[];
 }
@@ -50,7 +50,7 @@ function* fields(
 }
 
 function decode(message: Uint8Array): Decoded | null {
-  const decoded: Decoded = { series: [], histograms: 0, exemplars: 0, metadata: [] };
+  const decoded: Decoded = { series: [], histograms: [], exemplars: 0, metadata: [] };
   const want = (wire: number, wanted: number) => {
     if (wire !== wanted) throw new Malformed();
   };
@@ -75,7 +75,7 @@ function decode(message: Uint8Array): Decoded | null {
             series.times.push(time);
             series.bits.push(bits);
           } else if (inner.field === 3) decoded.exemplars++;
-          else if (inner.field === 4) decoded.histograms++;
+          else if (inner.field === 4) decoded.histograms.push([decoded.series.length, inner.payload]);
         }
         series.labels = Buffer.concat(labels);
         decoded.series.push(series);
@@ -101,7 +101,8 @@ function scan(message: Uint8Array): Decoded | null {
     expect(thrown).toMatchObject({ kind: 'client', code: 'write-request-malformed' });
     return null;
   }
-  const { seriesCount, starts, times, values, histogramCount, exemplarCount, metadataCount } = kernel.columns;
+  const { seriesCount, starts, times, values, histograms, histogramCount, exemplarCount, metadataCount } =
+    kernel.columns;
   const view = new DataView(kernel.bytes.buffer);
   return {
     series: Array.from({ length: seriesCount }, (_, i) => {
@@ -113,7 +114,13 @@ function scan(message: Uint8Array): Decoded | null {
         bits: Array.from({ length: count }, (_, k) => view.getBigUint64(values + (from + k) * 8, true)),
       };
     }),
-    histograms: histogramCount,
+    histograms: Array.from({ length: histogramCount }, (_, i) => {
+      const [from, length] = [4, 8].map((at) => view.getUint32(histograms + i * 12 + at, true));
+      return [
+        view.getUint32(histograms + i * 12, true),
+        Buffer.from(kernel.bytes.slice(from!, from! + length!)),
+      ];
+    }),
     exemplars: exemplarCount,
     metadata: Array.from({ length: metadataCount }, (_, i) => Buffer.from(kernel.metadataBytes(i))),
   };
@@ -254,6 +261,26 @@ describe('the scan of a write request', () => {
   test('refuses what is padded with empty messages, in bounded memory', () => {
     expect(() => scan(Buffer.alloc(2_000_000, Buffer.from([0x0a, 0x00])))).not.toThrow();
     expect(scan(Buffer.alloc(2_000_000, Buffer.from([0x0a, 0x00])))).toBeNull();
+  });
+
+  test('notes the histograms of series without samples, and refuses padding with empty ones', () => {
+    const up = labelField('__name__', 'up');
+    const series = [bytesField(4, Buffer.from('a')), bytesField(4, new Uint8Array(0))];
+    const message = Buffer.concat([
+      bytesField(1, up),
+      bytesField(1, Buffer.concat([series[0]!, up, ...series])),
+    ]);
+    expect(scan(message)).toMatchObject({
+      series: [{ times: [] }, { labels: Buffer.from(up), times: [] }],
+      histograms: [
+        [1, Buffer.from('a')],
+        [1, Buffer.from('a')],
+        [1, Buffer.alloc(0)],
+      ],
+    });
+    const padded = bytesField(1, Buffer.alloc(2_000_000, Buffer.from([0x22, 0x00])));
+    expect(() => scan(padded)).not.toThrow();
+    expect(scan(padded)).toBeNull();
   });
 
   test('refuses snappy bombs before memory grows', () => {

@@ -26,6 +26,8 @@ interface ScanExports {
     sampleCapacity: number,
     metadata: number,
     metadataCapacity: number,
+    histograms: number,
+    histogramCapacity: number,
     scratch: number,
     scratchBytes: number,
   ): void;
@@ -75,6 +77,8 @@ export interface ScanColumns {
   times: number;
   values: number;
   metadata: number;
+  /** Three words per histogram: series, address and length of the message, by ascending series. */
+  histograms: number;
   seriesCount: number;
   sampleCount: number;
   histogramCount: number;
@@ -122,6 +126,7 @@ export class ScanKernel {
     times: 0,
     values: 0,
     metadata: 0,
+    histograms: 0,
     seriesCount: 0,
     sampleCount: 0,
     histogramCount: 0,
@@ -207,7 +212,8 @@ export class ScanKernel {
     const times = align(labelLengths + entries * 4);
     const values = align(times + entries * 8);
     const metadata = align(values + entries * 8);
-    const scratch = align(metadata + entries * 8);
+    const histograms = align(metadata + entries * 8);
+    const scratch = align(histograms + entries * 12);
     this.#reserve(scratch + declared + SLACK);
 
     let at = compressed;
@@ -238,6 +244,8 @@ export class ScanKernel {
       entries,
       metadata,
       entries,
+      histograms,
+      entries,
       scratch,
       declared,
     );
@@ -262,6 +270,7 @@ export class ScanKernel {
     columns.times = times;
     columns.values = values;
     columns.metadata = metadata;
+    columns.histograms = histograms;
     columns.seriesCount = this.#exports.scanSeriesCount.value;
     columns.sampleCount = this.#exports.scanSampleCount.value;
     columns.histogramCount = this.#exports.scanHistogramCount.value;
@@ -301,6 +310,11 @@ export class ScanKernel {
   sampleCountOf(i: number): number {
     const at = (this.columns.starts >>> 2) + i;
     return this.#words[at + 1]! - this.#words[at]!;
+  }
+
+  /** The series of histogram k. */
+  histogramSeriesOf(k: number): number {
+    return this.#words[(this.columns.histograms >>> 2) + k * 3]!;
   }
 
   /** A copy of metadata message i. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { byteSize, duration, group, integer, quantity } from '../settings/index.js';
+import { boolean, byteSize, duration, group, integer, quantity } from '../settings/index.js';
 
 /**
  * Limits of one tenant. The process configuration holds the defaults (`limits:`), the runtime file replaces single
@@ -28,6 +28,19 @@ export const limitsSchema = group('Limits per tenant', {
     {
       flag: 'out-of-order-window',
     },
+  ),
+  nativeHistogramsIngestionEnabled: boolean(
+    true,
+    'Store native histograms; otherwise they are counted and dropped, without an error to the sender.',
+  ),
+  maxNativeHistogramBuckets: integer(160, 'Buckets of one native histogram; 0 for no limit.'),
+  reduceNativeHistogramOverMaxBuckets: boolean(
+    true,
+    'Merge buckets of native histograms over that limit (a coarser schema), instead of refusing them.',
+  ),
+  maxNativeHistogramSampleSizeBytes: byteSize(
+    '16384',
+    'One native histogram as it is sent; 0 for 1 MiB, which is the most.',
   ),
   maxFetchedSeriesPerQuery: integer(500_000, 'Series one query may read.'),
   maxFetchedChunksPerQuery: integer(2_000_000, 'Chunks one query may read.'),

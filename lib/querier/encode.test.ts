@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { type FloatHistogram, parseHistogramNotation } from '../histogram/index.js';
 import { labelsFromObject } from '../labels/index.js';
 import type { QueryResult, QueryStats, QueryValue } from '../promql/exec/index.js';
 import { encodeQueryResult } from './encode.js';
@@ -21,6 +22,14 @@ function encode(value: QueryValue, rest: Partial<QueryResult> = {}, withStats = 
 
 const labels = labelsFromObject({ __name__: 'm', path: '/<a>"\\', ä: 'ö' });
 const metric = '{"__name__":"m","path":"/<a>\\"\\\\","ä":"ö"}';
+
+function notation(text: string): FloatHistogram {
+  return parseHistogramNotation(text)!;
+}
+
+const custom = notation('{{schema:-53 count:6 sum:1e-07 custom_values:[0.1 1e21] buckets:[1 2 3]}}');
+const customJson =
+  '{"count":"6","sum":"1e-07","buckets":[[3,"-Inf","0.1","1"],[0,"0.1","1e+21","2"],[0,"1e+21","+Inf","3"]]}';
 
 describe('encodeQueryResult', () => {
   test.each<[string, QueryValue, string]>([
@@ -76,6 +85,78 @@ describe('encodeQueryResult', () => {
         ],
       },
       `"matrix","result":[{"metric":${metric},"values":[[0.001,"1"],[2,"+Inf"]]}]`,
+    ],
+    [
+      'a vector of a histogram',
+      {
+        type: 'vector',
+        timestampMs: 1500,
+        series: [
+          {
+            labels,
+            values: Float64Array.of(0),
+            present: Uint8Array.of(2),
+            histograms: [
+              notation(
+                '{{schema:0 count:12 sum:18.4 z_bucket:2 z_bucket_w:0.001 buckets:[0 3] n_buckets:[1]}}',
+              ),
+            ],
+          },
+          {
+            labels: [],
+            values: Float64Array.of(0),
+            present: Uint8Array.of(2),
+            histograms: [notation('{{}}')],
+          },
+          { labels: [], values: Float64Array.of(3), present: Uint8Array.of(1), histograms: null },
+        ],
+      },
+      `"vector","result":[{"metric":${metric},"histogram":[1.500,{"count":"12","sum":"18.4","buckets":[[1,"-1","-0.5","1"],[3,"-0.001","0.001","2"],[0,"1","2","3"]]}]},{"metric":{},"histogram":[1.500,{"count":"0","sum":"0"}]},{"metric":{},"value":[1.500,"3"]}]`,
+    ],
+    [
+      'a matrix of floats and histograms',
+      {
+        type: 'matrix',
+        startMs: 0,
+        stepMs: 500,
+        stepCount: 4,
+        series: [
+          {
+            labels: [],
+            values: Float64Array.of(7, 9, 8, 9),
+            present: Uint8Array.of(1, 2, 1, 2),
+            histograms: [null, custom, null, notation('{{count:-1 sum:NaN buckets:[-1]}}')],
+          },
+          {
+            labels,
+            values: new Float64Array(4),
+            present: Uint8Array.of(0, 0, 2, 0),
+            histograms: [null, null, custom, null],
+          },
+        ],
+      },
+      `"matrix","result":[{"metric":{},"values":[[0,"7"],[1,"8"]],"histograms":[[0.500,${customJson}],[1.500,{"count":"-1","sum":"NaN","buckets":[[0,"0.5","1","-1"]]}]]},{"metric":${metric},"histograms":[[1,${customJson}]]}]`,
+    ],
+    [
+      'a raw matrix of floats and histograms',
+      {
+        type: 'rawMatrix',
+        series: [
+          {
+            labels,
+            timestampsMs: Float64Array.of(1, 2000, 3000),
+            values: Float64Array.of(5, 1, 6),
+            histograms: [null, custom, null],
+          },
+          {
+            labels: [],
+            timestampsMs: Float64Array.of(1),
+            values: Float64Array.of(0),
+            histograms: [custom],
+          },
+        ],
+      },
+      `"matrix","result":[{"metric":${metric},"values":[[0.001,"5"],[3,"6"]],"histograms":[[2,${customJson}]]},{"metric":{},"histograms":[[0.001,${customJson}]]}]`,
     ],
   ])('writes %s', (_name, value, expected) => {
     expect(encode(value)).toBe(`{"status":"success","data":{"resultType":${expected}}}`);

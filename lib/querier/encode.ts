@@ -1,6 +1,8 @@
+import type { FloatHistogram } from '../histogram/index.js';
 import { FORMAT_POINTS_MAX, formatKernel } from '../kernel/index.js';
 import type { LabelSet } from '../labels/index.js';
 import type { QueryResult, QueryStats, QueryValue, RawSeries, ResultSeries } from '../promql/exec/index.js';
+import { HistogramWriter } from './histogram-json.js';
 import {
   ByteWriter,
   FLOAT_BYTES_MAX,
@@ -17,6 +19,7 @@ import {
 const ANNOTATIONS_MAX = 10;
 /** Vectors shorter than this are not worth making a thread's kernel for, which takes a few milliseconds. */
 const KERNEL_FLOATS_MIN = 16;
+const COMMA = 44;
 const OPEN = 91;
 const CLOSE = 93;
 const CLOSE_BRACE = 125;
@@ -79,10 +82,19 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   const stampLength = writeTimestamp(stamp, 0, timestampMs);
   const stampText = Buffer.from(stamp.subarray(0, stampLength)).toString('latin1');
   const kernel = series.length < KERNEL_FLOATS_MIN ? null : formatKernel();
+  const histogramWriter = new HistogramWriter();
   out.byte(OPEN);
   let separator = '';
-  for (const { labels, values, present } of series) {
+  for (const { labels, values, present, histograms } of series) {
     if (present[0] === 0) continue;
+    const histogram = histograms?.[0] ?? null;
+    if (histogram !== null) {
+      out.text(`${separator}{"metric":${metricText(labels)},"histogram":`);
+      histogramWriter.writeSample(out, timestampMs, histogram);
+      out.byte(CLOSE_BRACE);
+      separator = ',';
+      continue;
+    }
     out.text(`${separator}{"metric":${metricText(labels)},"value":[${stampText},"`);
     out.reserve(FLOAT_BYTES_MAX);
     const { bytes, length } = out;
@@ -94,42 +106,85 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   out.byte(CLOSE);
 }
 
-function writeMatrix(out: ByteWriter, { startMs, stepMs, stepCount, series }: MatrixValue): void {
+function writeMatrix(out: ByteWriter, value: MatrixValue): void {
+  const { startMs, stepMs, series } = value;
   const kernel = formatKernel();
+  const histogramWriter = new HistogramWriter();
   out.byte(OPEN);
   let separator = '';
   for (let i = 0; i < series.length; i++) {
-    const { labels, values, present } = series[i]!;
-    if (!present.includes(1)) continue;
-    out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
-    for (let from = 0; from < stepCount; from += FORMAT_POINTS_MAX) {
-      const to = Math.min(from + FORMAT_POINTS_MAX, stepCount);
-      kernel.setSteps(startMs + from * stepMs, stepMs, to - from);
-      const isWhole = to - from === values.length;
-      const rowValues = isWhole ? values : values.subarray(from, to);
-      const rowPresent = isWhole ? present : present.subarray(from, to);
-      out.append(kernel.row(rowValues, rowPresent, out.length), (i + 1) / series.length);
-    }
-    closeRow(out);
+    const { labels, present, histograms = null } = series[i]!;
+    const hasFloats = present.includes(1);
+    if (!hasFloats && histograms === null) continue;
+    out.text(`${separator}{"metric":${metricText(labels)}`);
+    if (hasFloats) writeSteps(out, kernel, value, series[i]!, (i + 1) / series.length);
+    if (histograms !== null) writeHistograms(out, histogramWriter, histograms, (k) => startMs + k * stepMs);
+    out.byte(CLOSE_BRACE);
     separator = ',';
   }
   out.byte(CLOSE);
 }
 
+/** The floats of a series under their key. There must be one. */
+function writeSteps(
+  out: ByteWriter,
+  kernel: ReturnType<typeof formatKernel>,
+  { startMs, stepMs, stepCount }: MatrixValue,
+  { values, present }: ResultSeries,
+  share: number,
+): void {
+  out.text(',"values":[');
+  for (let from = 0; from < stepCount; from += FORMAT_POINTS_MAX) {
+    const to = Math.min(from + FORMAT_POINTS_MAX, stepCount);
+    kernel.setSteps(startMs + from * stepMs, stepMs, to - from);
+    const isWhole = to - from === values.length;
+    const rowValues = isWhole ? values : values.subarray(from, to);
+    const rowPresent = isWhole ? present : present.subarray(from, to);
+    out.append(kernel.row(rowValues, rowPresent, out.length), share);
+  }
+  closeRow(out);
+}
+
+/** The histograms of a series under theirs. There must be one. */
+function writeHistograms(
+  out: ByteWriter,
+  writer: HistogramWriter,
+  histograms: readonly (FloatHistogram | null)[],
+  timeOf: (k: number) => number,
+): void {
+  out.text(',"histograms":[');
+  histograms.forEach((histogram, k) => {
+    if (histogram === null) return;
+    writer.writeSample(out, timeOf(k), histogram);
+    out.byte(COMMA);
+  });
+  closeRow(out);
+}
+
 function writeRawMatrix(out: ByteWriter, series: readonly RawSeries[]): void {
   const kernel = formatKernel();
+  const histogramWriter = new HistogramWriter();
   out.byte(OPEN);
   let separator = '';
   for (let i = 0; i < series.length; i++) {
-    const { labels, timestampsMs, values } = series[i]!;
+    const { labels, timestampsMs, values, histograms = null } = series[i]!;
     if (values.length === 0) continue;
-    out.text(`${separator}{"metric":${metricText(labels)},"values":[`);
-    for (let from = 0; from < values.length; from += FORMAT_POINTS_MAX) {
-      const to = from + FORMAT_POINTS_MAX;
-      const row = kernel.timedRow(timestampsMs.subarray(from, to), values.subarray(from, to), out.length);
-      out.append(row, (i + 1) / series.length);
+    out.text(`${separator}{"metric":${metricText(labels)}`);
+    const hasFloats = histograms === null || histograms.includes(null);
+    const isFloat = (_: number, k: number): boolean => histograms === null || histograms[k] === null;
+    if (hasFloats) {
+      out.text(',"values":[');
+      const floats = histograms === null ? values : values.filter(isFloat);
+      const times = histograms === null ? timestampsMs : timestampsMs.filter(isFloat);
+      for (let from = 0; from < floats.length; from += FORMAT_POINTS_MAX) {
+        const to = from + FORMAT_POINTS_MAX;
+        const row = kernel.timedRow(times.subarray(from, to), floats.subarray(from, to), out.length);
+        out.append(row, (i + 1) / series.length);
+      }
+      closeRow(out);
     }
-    closeRow(out);
+    if (histograms !== null) writeHistograms(out, histogramWriter, histograms, (k) => timestampsMs[k]!);
+    out.byte(CLOSE_BRACE);
     separator = ',';
   }
   out.byte(CLOSE);
@@ -138,7 +193,6 @@ function writeRawMatrix(out: ByteWriter, series: readonly RawSeries[]): void {
 /** The last point left a comma behind, which becomes the closing bracket. */
 function closeRow(out: ByteWriter): void {
   out.bytes[out.length - 1] = CLOSE;
-  out.byte(CLOSE_BRACE);
 }
 
 /** A label set as a JSON object. */

@@ -91,6 +91,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'tsdb/head tsdb/wal',
   'tsdb/wal tsdb/index',
   'promql/exec promql/plan',
+  'promql/exec tsdb/chunk',
   'promql/exec promql/func',
   'promql/plan promql/func',
   'promql/testing promql/exec',

@@ -1,8 +1,10 @@
 import { AGGREGATION } from '../../kernel/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import type { QueryContext } from './context.js';
+import { floatsOnly, presenceOnly } from './float-view.js';
+import { HistogramCells } from './histogram-cells.js';
 import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
-import { MaterialRows, type RowSource } from './source.js';
+import { copyHistograms, MaterialRows, noHistograms, type RowSource, reserveBlock } from './source.js';
 
 /** Groups of an aggregation: a number per input series and the labels of each group. */
 export interface Grouping {
@@ -32,10 +34,11 @@ export function isAccumulating(op: string): op is keyof typeof AGGREGATION {
  * sum, avg, count, min, max, group, stddev, stdvar: each block of the input is added to the state rows of its groups and
  * then forgotten.
  */
-export function accumulate(child: RowSource, node: AggregateNode): RowSource {
+export function accumulate(source: RowSource, node: AggregateNode): RowSource {
+  const op = AGGREGATION[node.op as keyof typeof AGGREGATION];
+  const child = inputOf(source, node);
   const { context, steps, seriesCount } = child;
   const { kernel } = context;
-  const op = AGGREGATION[node.op as keyof typeof AGGREGATION];
   const heldBefore = context.held;
   const { numbers, labels, dropMarks } = groupSeries(context, child, node);
   const total = labels.count * steps;
@@ -47,17 +50,19 @@ export function accumulate(child: RowSource, node: AggregateNode): RowSource {
   const flags = kernel.reserveZeroed(total);
   const rowsPerBlock = context.blockRows(steps);
   const groups = kernel.reserve(rowsPerBlock * 4);
+  const cells = child.mayHaveHistograms ? new HistogramCells(child, node, total) : null;
   /** First series that had a value in a group; order of an instant result. */
   const firsts = steps === 1 ? new Int32Array(labels.count).fill(-1) : null;
   for (let from = 0; from < seriesCount; from += rowsPerBlock) {
     const to = Math.min(seriesCount, from + rowsPerBlock);
     const block = child.read(from, to);
     kernel.u32.set(numbers.subarray(from, to), groups / 4);
+    const present = cells === null ? block.present : cells.take(block, numbers.subarray(from, to));
     kernel.functions.queryAggregateBlock(
       op,
       to - from,
       block.rows,
-      block.present,
+      present,
       groups,
       part1,
       part2,
@@ -68,14 +73,27 @@ export function accumulate(child: RowSource, node: AggregateNode): RowSource {
     context.poll();
   }
   kernel.functions.queryAggregateFinish(op, total, part1, part2, part3, flags);
+  const histograms = cells === null ? null : cells.finish(flags);
   context.settle(heldBefore);
-  context.hold(kernel.functions.queryCountPresent(flags, total));
+  context.hold(kernel.functions.queryCountPresent(flags, total) + (cells?.weight ?? 0));
   const rows = new MaterialRows(context, labels, steps, dropMarks, {
     rows: part1,
     present: flags,
-    histograms: null,
+    histograms,
   });
   return firsts === null ? rows : inFirstOrder(rows, firsts);
+}
+
+/** What an operator sees of its input: sum and avg all of it, others presence or floats only. */
+function inputOf(source: RowSource, node: AggregateNode): RowSource {
+  if (node.op === 'sum' || node.op === 'avg') return source;
+  if (node.op === 'count' || node.op === 'group') return presenceOnly(source);
+  return floatsOnly(source, () => noteIgnored(source, node));
+}
+
+/** Tells of a histogram in an aggregation of floats. */
+export function noteIgnored(source: RowSource, node: AggregateNode): void {
+  source.context.annotations.info(`ignored histogram in ${node.op} aggregation`, node.childPos);
 }
 
 function noteFirsts(
@@ -104,11 +122,8 @@ export function inFirstOrder(rows: MaterialRows, firsts: Int32Array): RowSource 
     .sort((a, b) => firsts[a]! - firsts[b]!);
   const { context, labels } = rows;
   const builder = new LabelBuilder(order.length);
-  const block = {
-    rows: context.kernel.reserve(order.length * 8),
-    present: context.kernel.reserve(order.length),
-    histograms: null,
-  };
+  const block = reserveBlock(context, order.length, 1);
+  if (rows.mayHaveHistograms) block.histograms = noHistograms(order.length);
   const { f64, u8 } = context.kernel;
   const marks = rows.dropMarks === null ? null : new Uint8Array(order.length);
   order.forEach((g, i) => {
@@ -116,6 +131,7 @@ export function inFirstOrder(rows: MaterialRows, firsts: Int32Array): RowSource 
     const read = rows.read(g, g + 1);
     f64[block.rows / 8 + i] = f64[read.rows / 8]!;
     u8[block.present + i] = u8[read.present]!;
+    copyHistograms(read.histograms, block.histograms, i, 1);
     if (marks !== null) marks[i] = rows.dropMarks![g]!;
   });
   return new MaterialRows(context, builder.columns, 1, marks, block);

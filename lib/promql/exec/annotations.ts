@@ -3,6 +3,8 @@ import type { PositionRange } from '../parse/index.js';
 interface Entry {
   text: string;
   pos: PositionRange | null;
+  /** How often it was given; null where that is not told. */
+  count: number | null;
 }
 
 /**
@@ -19,16 +21,22 @@ export class Annotations {
   }
 
   warn(text: string, pos: PositionRange): void {
-    this.warnings.set(text, { text: `PromQL warning: ${text}`, pos });
+    this.warnings.set(text, { text: `PromQL warning: ${text}`, pos, count: null });
+  }
+
+  /** A warning that says how often it was given, if more than once. */
+  warnCounted(text: string, pos: PositionRange): void {
+    const count = (this.warnings.get(text)?.count ?? 0) + 1;
+    this.warnings.set(text, { text: `PromQL warning: ${text}`, pos, count });
   }
 
   info(text: string, pos: PositionRange): void {
-    this.infos.set(text, { text: `PromQL info: ${text}`, pos });
+    this.infos.set(text, { text: `PromQL info: ${text}`, pos, count: null });
   }
 
   /** A note that is not about an expression, such as one from storage. */
   note(text: string): void {
-    this.warnings.set(text, { text, pos: null });
+    this.warnings.set(text, { text, pos: null, count: null });
   }
 
   listWarnings(): string[] {
@@ -40,13 +48,15 @@ export class Annotations {
   }
 
   private format(entry: Entry): string {
-    if (entry.pos === null || this.query.length === 0) return entry.text;
+    const times = entry.count !== null && entry.count > 1 ? ` (${entry.count} occurrences)` : '';
+    const text = entry.text + times;
+    if (entry.pos === null || this.query.length === 0) return text;
     let line = 1;
     let lineBegin = 0;
     for (let i = this.query.indexOf(10); i >= 0 && i < entry.pos.start; i = this.query.indexOf(10, i + 1)) {
       line++;
       lineBegin = i + 1;
     }
-    return `${entry.text} (${line}:${entry.pos.start - lineBegin + 1})`;
+    return `${text} (${line}:${entry.pos.start - lineBegin + 1})`;
   }
 }

@@ -1,6 +1,9 @@
+import type { FloatHistogram } from '../../histogram/index.js';
 import type { BinaryNode } from '../plan/index.js';
 import { executionError, sameLabelsetError } from './context.js';
-import { findDuplicate, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
+import { ELEMENT } from './element.js';
+import { ElementOperator, ILLEGAL } from './element-operator.js';
+import { findDuplicate, type LabelColumns, LabelIndex } from './label-columns.js';
 import {
   duplicateMatchError,
   keepsOf,
@@ -10,7 +13,15 @@ import {
   operationOf,
   ResultLabels,
 } from './matching.js';
-import { type Block, EmptyRows, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
+import {
+  type Block,
+  EmptyRows,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  RowSource,
+  reserveBlock,
+} from './source.js';
 
 /** Arithmetic, comparison and trim operators between two vectors. */
 export function binaryRows(node: BinaryNode, lhs: RowSource, rhs: RowSource): RowSource {
@@ -20,10 +31,8 @@ export function binaryRows(node: BinaryNode, lhs: RowSource, rhs: RowSource): Ro
   const many = isSwapped ? rhs : lhs;
   const one = isSwapped ? lhs : rhs;
   const hasFill = spec.fillLeft !== null || spec.fillRight !== null;
-  if (op === '</' || op === '>/') {
-    // Trimming needs a histogram; a pair of floats is an illegal one.
-    return trimFloats(node, lhs, rhs);
-  }
+  // Trimming is for histograms, and floats are worth a note.
+  const isMixed = lhs.mayHaveHistograms || rhs.mayHaveHistograms || op === '</' || op === '>/';
   if (!hasFill && (many.seriesCount === 0 || one.seriesCount === 0)) {
     return new EmptyRows(
       context,
@@ -34,13 +43,14 @@ export function binaryRows(node: BinaryNode, lhs: RowSource, rhs: RowSource): Ro
   }
   const matching = matchSides(node, many, one);
   const isGrouped = spec.cardinality !== 'one-to-one';
-  if (!hasFill && isUnique(matching.oneKeys, matching.index.count)) {
+  if (!hasFill && !isMixed && isUnique(matching.oneKeys, matching.index.count)) {
     if (isGrouped || isUnique(matching.manyKeys, matching.index.count)) {
       const rows = pairedRows(node, matching, many, one, isSwapped, isGrouped);
       if (rows !== null) return rows;
     }
   }
-  return stepwiseRows(node, matching, many, one, isSwapped);
+  const mixed = isMixed ? new ElementOperator(context, node) : null;
+  return stepwiseRows(node, matching, many, one, isSwapped, mixed);
 }
 
 function isUnique(keys: Uint32Array, count: number): boolean {
@@ -182,6 +192,7 @@ class PairedRows extends RowSource {
 /**
  * The general case, as upstream does it: step by step, with the checks for ambiguous matches at every step. Results are
  * collected per label set.
+ * @param mixed the operator where elements may be histograms
  */
 function stepwiseRows(
   node: BinaryNode,
@@ -189,11 +200,12 @@ function stepwiseRows(
   manySource: RowSource,
   oneSource: RowSource,
   isSwapped: boolean,
+  mixed: ElementOperator | null,
 ): RowSource {
   const { context, steps } = manySource;
   const many = materialise(manySource);
   const one = materialise(oneSource);
-  const collector = new Collector(node, matching, many, one);
+  const collector = new Collector(node, matching, many, one, mixed !== null);
   const { fillLeft, fillRight } = node.matching;
   const isGrouped = node.matching.cardinality !== 'one-to-one';
   const manyRows = many.read(0, many.seriesCount);
@@ -207,6 +219,11 @@ function stepwiseRows(
     const { f64, u8 } = context.kernel;
     const isPresent = (block: Block, i: number): boolean => u8[block.present + i * steps + k] !== 0;
     const valueAt = (block: Block, i: number): number => f64[block.rows / 8 + i * steps + k]!;
+    const histogramAt = (block: Block, i: number): FloatHistogram | null => {
+      if (i < 0 || block.histograms === null) return null;
+      const at = i * steps + k;
+      return u8[block.present + at] === ELEMENT.histogram ? block.histograms[at]! : null;
+    };
     let manyCount = 0;
     let oneCount = 0;
     for (let i = 0; i < many.seriesCount; i++) if (isPresent(manyRows, i)) manyCount++;
@@ -224,10 +241,23 @@ function stepwiseRows(
     const emit = (manyIndex: number, oneIndex: number, key: number, a: number, b: number): void => {
       const left = isSwapped ? b : a;
       const right = isSwapped ? a : b;
+      if (mixed === null) {
+        collector.check(k, manyIndex, oneIndex, key, isGrouped, matchedBy);
+        matchedBy[key] = 1;
+        if (keeps !== null && !keeps(left, right)) return;
+        collector.put(k, manyIndex, oneIndex, key, operation(left, right), null);
+        return;
+      }
+      const manyHistogram = histogramAt(manyRows, manyIndex);
+      const oneHistogram = histogramAt(oneRows, oneIndex);
+      const kind = isSwapped
+        ? mixed.apply(left, oneHistogram, right, manyHistogram)
+        : mixed.apply(left, manyHistogram, right, oneHistogram);
+      // An illegal pair is no match at all.
+      if (kind === ILLEGAL) return;
       collector.check(k, manyIndex, oneIndex, key, isGrouped, matchedBy);
       matchedBy[key] = 1;
-      if (keeps !== null && !keeps(left, right)) return;
-      collector.put(k, manyIndex, oneIndex, key, operation(left, right));
+      if (kind !== ELEMENT.none) collector.put(k, manyIndex, oneIndex, key, mixed.value, mixed.histogram);
     };
     for (let i = 0; i < many.seriesCount; i++) {
       if (!isPresent(manyRows, i)) continue;
@@ -243,6 +273,7 @@ function stepwiseRows(
         if (matchedBy[key]! < 0) emit(-1, i, key, fillLeft, valueAt(oneRows, i));
       }
     }
+    mixed?.endStep();
     context.poll();
   }
   return collector.finish(steps);
@@ -259,11 +290,19 @@ class Collector {
   private readonly outputs = new Map<string, number>();
   private readonly values: Float64Array[] = [];
   private readonly present: Uint8Array[] = [];
+  private readonly histograms: (FloatHistogram | null)[][] | null;
   private readonly marks: number[] = [];
   /** Last step at which an output was claimed within its signature, for the uniqueness check. */
   private readonly claimed: number[] = [];
 
-  constructor(node: BinaryNode, matching: Matching, many: RowSource, one: RowSource) {
+  constructor(
+    node: BinaryNode,
+    matching: Matching,
+    many: RowSource,
+    one: RowSource,
+    mayHaveHistograms: boolean,
+  ) {
+    this.histograms = mayHaveHistograms ? [] : null;
     this.node = node;
     this.matching = matching;
     this.many = many;
@@ -293,11 +332,20 @@ class Collector {
     this.claimed[output] = step;
   }
 
-  put(step: number, manyIndex: number, oneIndex: number, key: number, value: number): void {
+  /** @throws VarveError `promql-execution` when another result of this step has the same labels */
+  put(
+    step: number,
+    manyIndex: number,
+    oneIndex: number,
+    key: number,
+    value: number,
+    histogram: FloatHistogram | null,
+  ): void {
     const output = this.outputOf(manyIndex, oneIndex, key);
-    if (this.present[output]![step] === 1) throw sameLabelsetError();
-    this.present[output]![step] = 1;
+    if (this.present[output]![step] !== ELEMENT.none) throw sameLabelsetError();
+    this.present[output]![step] = histogram === null ? ELEMENT.float : ELEMENT.histogram;
     this.values[output]![step] = value;
+    if (histogram !== null) this.histograms![output]![step] = histogram;
   }
 
   private outputOf(manyIndex: number, oneIndex: number, key: number): number {
@@ -314,6 +362,7 @@ class Collector {
     if (output === this.values.length) {
       this.values.push(new Float64Array(this.many.steps));
       this.present.push(new Uint8Array(this.many.steps));
+      this.histograms?.push(noHistograms(this.many.steps));
       this.claimed.push(-1);
       this.marks.push(marksFor(this.node, this.many, [Math.max(0, manyIndex)])?.[0] ?? 0);
     }
@@ -328,17 +377,9 @@ class Collector {
       f64.set(row, block.rows / 8 + i * steps);
       u8.set(this.present[i]!, block.present + i * steps);
     });
+    if (this.present.some((row) => row.includes(ELEMENT.histogram)))
+      block.histograms = this.histograms!.flat();
     const marks = this.marks.includes(1) ? Uint8Array.from(this.marks) : null;
     return new MaterialRows(context, this.index.columns, steps, marks, block);
   }
-}
-
-/** `</` and `>/` on floats: nothing, with a note where a pair matched. */
-function trimFloats(node: BinaryNode, lhs: RowSource, rhs: RowSource): RowSource {
-  const { context, steps } = lhs;
-  if (lhs.seriesCount > 0 && rhs.seriesCount > 0) {
-    const text = `incompatible sample types encountered for binary operator "${node.op}": float ${node.op} float`;
-    context.annotations.info(text, node.pos);
-  }
-  return new EmptyRows(context, new LabelBuilder().columns, steps, null);
 }

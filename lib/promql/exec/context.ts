@@ -1,27 +1,16 @@
 import { VarveError } from '../../errors/index.js';
 import type { QueryKernel } from '../../kernel/index.js';
-import type { SeriesSet } from '../../storage/index.js';
-import type { Grid, SelectSpec } from '../plan/index.js';
+import type { Grid } from '../plan/index.js';
 import type { Annotations } from './annotations.js';
-import type { LabelColumns } from './label-columns.js';
+import { type LabelColumns, labelIdOf } from './label-columns.js';
+import type { LoadedSet } from './loaded-set.js';
 import type { SymbolSpace } from './symbol-space.js';
-
-/** A series set whose labels are in the query's symbol space and whose chunk table lies in kernel memory. */
-export interface LoadedSet {
-  readonly spec: SelectSpec;
-  readonly set: SeriesSet;
-  readonly labels: LabelColumns;
-  readonly chunkOffsets: number;
-  readonly chunkAddresses: number;
-  readonly chunkLengths: number;
-  readonly chunkMinTimes: number;
-  readonly chunkMaxTimes: number;
-}
 
 /** What the engine may switch on beyond plain PromQL. */
 export interface Features {
   readonly delayedNameRemoval: boolean;
   readonly typeAndUnitLabels: boolean;
+  readonly startTimestamps: boolean;
 }
 
 export interface QueryLimits {
@@ -110,6 +99,12 @@ export class QueryContext {
     }
   }
 
+  /** The metric name of a label set, '' when it has none. */
+  metricName(labels: LabelColumns, i: number): string {
+    const id = labelIdOf(labels, i, this.space.find('__name__'));
+    return id < 0 ? '' : this.space.text(id);
+  }
+
   get held(): number {
     return this.heldSamples;
   }
@@ -143,10 +138,6 @@ export function executionError(text: string): VarveError {
 
 export function sameLabelsetError(): VarveError {
   return executionError('vector cannot contain metrics with the same labelset');
-}
-
-export function nativeHistogramError(): VarveError {
-  return executionError('native histograms are not supported yet: the selector matches histogram samples');
 }
 
 /** Evaluation time of step k. */

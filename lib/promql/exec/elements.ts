@@ -1,3 +1,4 @@
+import type { FloatHistogram } from '../../histogram/index.js';
 import {
   evaluateDate,
   goAcos,
@@ -16,6 +17,8 @@ import {
   goTan,
   goTanh,
 } from '../func/index.js';
+import { ELEMENT } from './element.js';
+import { floatsOnly } from './float-view.js';
 import { type Block, RowSource, reserveBlock } from './source.js';
 
 /**
@@ -24,17 +27,23 @@ import { type Block, RowSource, reserveBlock } from './source.js';
  */
 export type BlockFunction = (values: Float64Array, from: number, to: number, steps: number) => void;
 
+export type HistogramFunction = (histogram: FloatHistogram) => FloatHistogram;
+
 /** Rows of another source after a function was applied to every value. */
 export class ElementRows extends RowSource {
   readonly isScratch = true;
   protected readonly child: RowSource;
   private readonly apply: BlockFunction;
+  private readonly applyToHistogram: HistogramFunction | null;
   private readonly own: Block | null;
 
-  constructor(child: RowSource, apply: BlockFunction) {
+  /** @param applyToHistogram the same for histograms; without it they are left out */
+  constructor(source: RowSource, apply: BlockFunction, applyToHistogram: HistogramFunction | null = null) {
+    const child = applyToHistogram === null ? floatsOnly(source) : source;
     super(child.context, child.labels, child.steps, child.dropMarks);
     this.child = child;
     this.apply = apply;
+    this.applyToHistogram = applyToHistogram;
     const rows = Math.min(child.context.blockRows(child.steps), child.seriesCount);
     this.own = child.isScratch ? null : reserveBlock(child.context, rows, child.steps);
   }
@@ -43,7 +52,18 @@ export class ElementRows extends RowSource {
     const block = ownBlock(this.child.read(from, to), this.own, this, to - from);
     const begin = block.rows / 8;
     this.apply(this.context.kernel.f64, begin, begin + (to - from) * this.steps, this.steps);
-    return block;
+    const { histograms } = block;
+    const { applyToHistogram } = this;
+    if (histograms === null || applyToHistogram === null) return block;
+    const { u8 } = this.context.kernel;
+    const applied = histograms.map((histogram, e) =>
+      u8[block.present + e] === ELEMENT.histogram ? applyToHistogram(histogram!) : null,
+    );
+    return { ...block, histograms: applied };
+  }
+
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
   }
 }
 
@@ -54,6 +74,7 @@ export function ownBlock(read: Block, own: Block | null, source: RowSource, rows
   const { u8 } = source.context.kernel;
   u8.copyWithin(own.rows, read.rows, read.rows + elements * 8);
   u8.copyWithin(own.present, read.present, read.present + elements);
+  own.histograms = read.histograms;
   return own;
 }
 

@@ -25,6 +25,8 @@ export interface EngineOptions {
   readonly delayedNameRemoval?: boolean;
   /** Feature `type-and-unit-labels`: counters are told by their `__type__` label. Default false. */
   readonly typeAndUnitLabels?: boolean;
+  /** Feature `use-start-timestamps`: counters know when they began, where chunks tell. Default false. */
+  readonly startTimestamps?: boolean;
 }
 
 /**

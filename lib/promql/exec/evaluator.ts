@@ -1,24 +1,36 @@
 import { assertNever } from '../../assert/index.js';
+import { multiplyHistogram } from '../../histogram/index.js';
 import { compareScalars, formatF6, scalarArithmetic } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { ScalarNode, VectorNode } from '../plan/index.js';
 import { accumulate, isAccumulating } from './aggregate.js';
 import { binaryRows } from './binary.js';
-import { histogramFractionRows, histogramQuantileRows } from './classic.js';
 import { executionError, type QueryContext, timeOf } from './context.js';
 import { ElementRows, elementFunction } from './elements.js';
+import { floatsOnly, presenceOnly } from './float-view.js';
 import { CounterHintRows, QuantileHintRows } from './hints.js';
+import { histogramFractionRows, histogramQuantileRows } from './histogram-functions.js';
+import { histogramNumberRows, isHistogramNumber } from './histogram-values.js';
 import { infoRows } from './info.js';
 import { EMPTY_SET, LabelBuilder, NO_LABELS } from './label-columns.js';
 import { labelJoinRows, labelReplaceRows } from './label-functions.js';
 import { dropNames } from './names.js';
 import { countValues, quantileOfSeries } from './quantile.js';
 import { limitRatio, rankSeries } from './rank.js';
-import { ScalarOpRows } from './scalar-op.js';
-import { InstantSelectorRows, RangeCallRows, SubqueryCallRows } from './selectors.js';
+import { scalarOpRows } from './scalar-op.js';
+import { InstantSelectorRows, RangeCallRows } from './selectors.js';
 import { setOperationRows } from './set-operations.js';
 import { sortRows } from './sorting.js';
-import { type Block, EmptyRows, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
+import {
+  type Block,
+  EmptyRows,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  RowSource,
+  reserveBlock,
+} from './source.js';
+import { SubqueryCallRows } from './subquery.js';
 
 /** A result that was needed more than once, and the samples that its first evaluation read. */
 interface Kept<T> {
@@ -82,7 +94,7 @@ export class Evaluator {
       for (let i = 0; i < to - from; i++) {
         for (let k = 0; k < steps; k++) {
           const at = i * steps + k;
-          if (u8[block.present + at] === 0) continue;
+          if (u8[block.present + at] !== 1) continue;
           values[k] = counts[k] === 0 ? f64[block.rows / 8 + at]! : NaN;
           counts[k] = 1;
         }
@@ -141,10 +153,10 @@ export class Evaluator {
       case 'element':
         return this.elementRows(node);
       case 'negate': {
-        const negated = new ElementRows(this.rows(node.child), (values, from, to) => {
+        const negate = (values: Float64Array, from: number, to: number): void => {
           for (let i = from; i < to; i++) values[i] = -values[i]!;
-        });
-        return dropNames(negated);
+        };
+        return dropNames(new ElementRows(this.rows(node.child), negate, (h) => multiplyHistogram(h, -1)));
       }
       case 'scalarOp':
         return this.scalarOpRows(node);
@@ -171,10 +183,11 @@ export class Evaluator {
         return labelJoinRows(node, this.rows(node.child));
       case 'absent':
         return this.absentRows(node);
-      case 'sort':
-        return count === 1
-          ? sortRows(this.rows(node.child), node.descending, node.labels)
-          : this.rows(node.child);
+      case 'sort': {
+        const child = this.rows(node.child);
+        const sortable = node.labels === null ? floatsOnly(child) : child;
+        return count === 1 ? sortRows(sortable, node.descending, node.labels) : sortable;
+      }
       case 'info':
         return infoRows(context, node, this.rows(node.child));
       default:
@@ -214,10 +227,13 @@ export class Evaluator {
   }
 
   private elementRows(node: Extract<VectorNode, { kind: 'element' }>): RowSource {
+    if (isHistogramNumber(node.func)) return histogramNumberRows(node.func, this.rows(node.child));
     const args = node.args.map((arg) => this.scalar(arg));
     const apply = elementFunction(node.func, args);
-    const child = this.rows(node.child);
+    const source = this.rows(node.child);
     if (apply === null) return this.empty(node.grid.count);
+    // A histogram has a timestamp as well.
+    const child = node.func === 'timestamp' ? presenceOnly(source) : source;
     const rows = dropNames(new ElementRows(child, apply));
     if (node.func !== 'clamp') return rows;
     const mask = args[0]!.map((lower, k) => (args[1]![k]! < lower ? 0 : 1));
@@ -225,16 +241,9 @@ export class Evaluator {
   }
 
   private scalarOpRows(node: Extract<VectorNode, { kind: 'scalarOp' }>): RowSource {
-    const child = this.rows(node.child);
-    if (node.op === '</' || node.op === '>/') {
-      if (child.seriesCount > 0) {
-        const text = `incompatible sample types encountered for binary operator "${node.op}": float ${node.op} float`;
-        this.context.annotations.info(text, node.pos);
-      }
-      return this.empty(node.grid.count);
-    }
-    const rows = new ScalarOpRows(node, child, this.scalar(node.scalar));
-    return isComparison(node.op) && !node.returnBool ? rows : dropNames(rows);
+    const rows = scalarOpRows(node, this.rows(node.child), this.scalar(node.scalar));
+    const keepsNames = isComparison(node.op) ? !node.returnBool : node.op === '</' || node.op === '>/';
+    return keepsNames ? rows : dropNames(rows);
   }
 
   private aggregateRows(node: Extract<VectorNode, { kind: 'aggregate' }>): RowSource {
@@ -303,15 +312,21 @@ class PinnedRows extends RowSource {
     this.block = reserveBlock(child.context, rows, steps);
   }
 
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
+  }
+
   read(from: number, to: number): Block {
     const { block, steps } = this;
     const read = this.child.read(from, to);
     const { f64, u8 } = this.context.kernel;
+    block.histograms = read.histograms === null ? null : noHistograms((to - from) * steps);
     for (let i = 0; i < to - from; i++) {
       const at = block.rows / 8 + i * steps;
       f64.fill(f64[read.rows / 8 + i]!, at, at + steps);
       const present = block.present + i * steps;
       u8.fill(u8[read.present + i]!, present, present + steps);
+      block.histograms?.fill(read.histograms![i]!, i * steps, (i + 1) * steps);
     }
     return block;
   }

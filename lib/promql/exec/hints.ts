@@ -28,6 +28,10 @@ export class CounterHintRows extends RowSource {
     this.typeId = child.context.features.typeAndUnitLabels ? child.context.space.find('__type__') : -1;
   }
 
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
+  }
+
   read(from: number, to: number): Block {
     const block = this.child.read(from, to);
     let lastName = -2;

@@ -44,7 +44,7 @@ export function labelReplaceRows(node: LabelReplaceNode, child: RowSource): RowS
   try {
     regex = RE2JS.compile(`^(?s:${node.regex})$`);
   } catch {
-    throw executionError(`invalid regular expression in label_replace(): ${node.regex}`);
+    throw executionError(`invalid regular expression in label_replace(): ${node.regex.toWellFormed()}`);
   }
   checkName(node.target, 'destination label name in label_replace()');
   const sourceId = context.space.find(node.source);
@@ -81,7 +81,7 @@ function expand(
     (whole, braced: string | undefined, bare: string | undefined) =>
       whole === '$$' ? '$' : group(braced ?? bare ?? ''),
   );
-  return result === '' ? DELETE : context.space.intern(result);
+  return result === '' ? DELETE : context.space.intern(result.toWellFormed());
 }
 
 /** label_join: sets `target` to the joined values of the source labels. */
@@ -92,11 +92,10 @@ export function labelJoinRows(node: LabelJoinNode, child: RowSource): RowSource 
   const ids = node.sources.map((name) => context.space.find(name));
   return setLabel(child, node.target, (i) => {
     const joined = ids.map((id) => textOf(context, labels, i, id)).join(node.separator);
-    return joined === '' ? DELETE : context.space.intern(joined);
+    return joined === '' ? DELETE : context.space.intern(joined.toWellFormed());
   });
 }
 
 function checkName(name: string, what: string): void {
-  // Invalid UTF-8 reaches us as the replacement character.
-  if (name === '' || name.includes('\ufffd')) throw executionError(`invalid ${what}: ${name}`);
+  if (name === '' || !name.isWellFormed()) throw executionError(`invalid ${what}: ${name.toWellFormed()}`);
 }

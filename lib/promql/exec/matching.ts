@@ -1,6 +1,6 @@
 import type { LabelSet } from '../../labels/index.js';
 import { compareScalars, goAtan2, goPow } from '../func/index.js';
-import { isComparison } from '../parse/index.js';
+import { goQuote, isComparison } from '../parse/index.js';
 import type { BinaryNode } from '../plan/index.js';
 import { executionError, type QueryContext } from './context.js';
 import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex, labelIdOf } from './label-columns.js';
@@ -74,7 +74,7 @@ export class ResultLabels {
 export type Operation = (left: number, right: number) => number;
 
 /** The function of an operator on present values, for comparisons without bool the left value. */
-export function operationOf(node: BinaryNode): Operation {
+export function operationOf(node: Pick<BinaryNode, 'op' | 'returnBool'>): Operation {
   const { op, returnBool } = node;
   if (isComparison(op)) {
     return returnBool ? (a, b) => Number(compareScalars(op, a, b)) : (a) => a;
@@ -98,7 +98,9 @@ export function operationOf(node: BinaryNode): Operation {
 }
 
 /** Whether a pair of values stays in the result. */
-export function keepsOf(node: BinaryNode): ((left: number, right: number) => boolean) | null {
+export function keepsOf(
+  node: Pick<BinaryNode, 'op' | 'returnBool'>,
+): ((left: number, right: number) => boolean) | null {
   const { op, returnBool } = node;
   return isComparison(op) && !returnBool ? (a, b) => compareScalars(op, a, b) : null;
 }
@@ -116,8 +118,8 @@ const LEGACY_NAME = /^[a-zA-Z_][a-zA-Z0-9_]*$/;
 /** A label set in braces as error texts show it. */
 export function formatLabels(set: LabelSet): string {
   const parts = set.map(({ name, value }) => {
-    const shown = LEGACY_NAME.test(name) ? name : JSON.stringify(name);
-    return `${shown}=${JSON.stringify(value)}`;
+    const shown = LEGACY_NAME.test(name) ? name : goQuote(name);
+    return `${shown}=${goQuote(value)}`;
   });
   return `{${parts.join(', ')}}`;
 }

@@ -1,6 +1,13 @@
 import { type QueryContext, sameLabelsetError } from './context.js';
 import { findDuplicate, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
-import { MaterialRows, materialise, RelabelledRows, type RowSource, reserveBlock } from './source.js';
+import {
+  MaterialRows,
+  materialise,
+  noHistograms,
+  RelabelledRows,
+  type RowSource,
+  reserveBlock,
+} from './source.js';
 
 /** Dropping metric names, now or at the end of the query, and what follows from it: series that became equal. */
 
@@ -86,6 +93,7 @@ export function mergeEqual(
   }
   const rows = materialise(source);
   const block = reserveBlock(context, index.count, steps);
+  if (rows.mayHaveHistograms) block.histograms = noHistograms(index.count * steps);
   const { u8, f64 } = context.kernel;
   u8.fill(0, block.present, block.present + index.count * steps);
   const filled = new Uint8Array(index.count);
@@ -100,8 +108,9 @@ export function mergeEqual(
     for (let k = 0; k < steps; k++) {
       if (u8[read.present + k] === 0) continue;
       if (u8[present + k] !== 0) throw sameLabelsetError();
-      u8[present + k] = 1;
+      u8[present + k] = u8[read.present + k]!;
       f64[to + k] = f64[from + k]!;
+      if (block.histograms !== null) block.histograms[number * steps + k] = read.histograms![k]!;
       points++;
     }
     if (points > 0) {

@@ -1,12 +1,17 @@
+import { formatHistogram } from '../../histogram/index.js';
 import { formatF, formatG } from '../func/index.js';
+import { goQuote } from '../parse/index.js';
 import type { AggregateNode } from '../plan/index.js';
-import { groupSeries, inFirstOrder } from './aggregate.js';
+import { groupSeries, inFirstOrder, noteIgnored } from './aggregate.js';
 import { executionError } from './context.js';
+import { ELEMENT } from './element.js';
+import { floatsOnly } from './float-view.js';
 import { type LabelColumns, LabelIndex } from './label-columns.js';
 import { MaterialRows, materialise, type RowSource, reserveBlock } from './source.js';
 
 /** The aggregation `quantile`: gathers each group's values per step and lets the kernel sort them. */
-export function quantileOfSeries(child: RowSource, node: AggregateNode, parameter: Float64Array): RowSource {
+export function quantileOfSeries(source: RowSource, node: AggregateNode, parameter: Float64Array): RowSource {
+  const child = floatsOnly(source, () => noteIgnored(source, node));
   const { context, steps, seriesCount } = child;
   const { kernel } = context;
   warnQuantile(child, node, parameter);
@@ -72,8 +77,8 @@ function warnQuantile(child: RowSource, node: AggregateNode, parameter: Float64A
 export function countValues(child: RowSource, node: AggregateNode): RowSource {
   const { context, steps, seriesCount } = child;
   const { space } = context;
-  if (node.label === '' || node.label.includes('\ufffd')) {
-    throw executionError(`invalid label name ${JSON.stringify(node.label)}`);
+  if (node.label === '' || !node.label.isWellFormed()) {
+    throw executionError(`invalid label name ${goQuote(node.label)}`);
   }
   const heldBefore = context.held;
   // The new label replaces one of that name first, so `without` does not group by the old one.
@@ -97,7 +102,10 @@ export function countValues(child: RowSource, node: AggregateNode): RowSource {
       for (let k = 0; k < steps; k++) {
         const at = (i - from) * steps + k;
         if (u8[block.present + at] === 0) continue;
-        const text = formatF(f64[block.rows / 8 + at]!);
+        const text =
+          u8[block.present + at] === ELEMENT.histogram
+            ? formatHistogram(block.histograms![at]!)
+            : formatF(f64[block.rows / 8 + at]!);
         const key = isListed ? String(number) : `${number} ${text}`;
         let output = outputs.get(key);
         if (output === undefined) {

@@ -1,9 +1,16 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { equalHistograms, parseHistogramNotation } from '../../histogram/index.js';
 import { labelsFromObject } from '../../labels/index.js';
 import type { Matcher } from '../../matcher/index.js';
 import type { ChunkArena, SelectHints, SeriesSet } from '../../storage/index.js';
-import { MemoryQueryable } from '../testing/index.js';
-import { createQueryEngine, type EngineOptions, type QueryRequest, type QueryResult } from './index.js';
+import { encodePoints, MemoryQueryable, type Point } from '../testing/index.js';
+import {
+  createQueryEngine,
+  type EngineOptions,
+  type QueryRequest,
+  type QueryResult,
+  type QueryValue,
+} from './index.js';
 
 const OPTIONS: EngineOptions = {
   lookbackMs: 300_000,
@@ -98,14 +105,48 @@ describe('chunks', () => {
     expect(shape(await run(request('count_over_time(m[10s])', 5000)))).toEqual({ '': [2] });
   });
 
-  test('native histograms are refused by name', async () => {
-    storage.appendHistograms(labelsFromObject({ __name__: 'h' }), 0, 10_000);
-    await expect(run(request('h', 5000))).rejects.toMatchObject({
-      code: 'promql-execution',
-      message: expect.stringContaining('native histograms are not supported yet'),
-    });
-    // Out of the window they do not matter.
-    expect(shape(await run(request('h', 900_000)))).toEqual({});
+  test('native histograms stand beside floats', async () => {
+    const histogram = parseHistogramNotation('{{schema:1 count:3 sum:5 buckets:[1 2]}}')!;
+    const points: Point[] = [
+      { kind: 'float', value: 7 },
+      { kind: 'histogram', histogram, hasHint: false },
+      { kind: 'none' },
+      { kind: 'stale' },
+    ];
+    storage.appendChunks(labelsFromObject({ __name__: 'h' }), encodePoints(points, 1000));
+    const result = await run(request('h', 0, 4000, 1000));
+    const value = result.value as Extract<QueryValue, { type: 'matrix' }>;
+    expect(value.series).toHaveLength(1);
+    const { present, values, histograms } = value.series[0]!;
+    expect([...present]).toEqual([1, 2, 2, 0, 0]);
+    expect(values[0]).toBe(7);
+    expect(histograms?.map((h) => h !== null && equalHistograms(h, histogram))).toEqual([
+      false,
+      true,
+      true,
+      false,
+      false,
+    ]);
+    // Series without any are the same as ever.
+    storage.append(labelsFromObject({ __name__: 'h', a: 'b' }), Float64Array.of(1000), Float64Array.of(4));
+    const both = (await run(request('h', 1000))).value as Extract<QueryValue, { type: 'vector' }>;
+    expect(both.series.map((series) => series.histograms?.length ?? 0)).toEqual([1, 0]);
+  });
+});
+
+describe('limits on histograms', () => {
+  const bucket = { kind: 'histogram', histogram: parseHistogramNotation('{{buckets:[1 2 3]}}')! } as const;
+  const points: Point[] = Array.from({ length: 10 }, () => ({ ...bucket, hasHint: false }));
+
+  test('a histogram counts as its size in floats', async () => {
+    storage.appendChunks(labelsFromObject({ __name__: 'h' }), encodePoints(points, 1000));
+    const limited = createQueryEngine({ ...OPTIONS, samplesMax: 100 });
+    const execute = (query: string, endMs: number) =>
+      limited.execute(request(query, 0, endMs, 1000), storage, () => false, Infinity);
+    // 13 each.
+    expect((await execute('h', 6000)).stats).toMatchObject({ totalQueryableSamples: 91, peakSamples: 91 });
+    await expect(execute('h', 7000)).rejects.toMatchObject({ code: 'query-samples-limit' });
+    expect((await execute('count_over_time(h[2s])', 9000)).stats.totalQueryableSamples).toBe(19 * 13);
   });
 });
 

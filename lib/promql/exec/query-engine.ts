@@ -7,8 +7,8 @@ import { Annotations } from './annotations.js';
 import { QueryContext } from './context.js';
 import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
 import { Evaluator } from './evaluator.js';
+import { loadSet } from './loaded-set.js';
 import { resultValue } from './result.js';
-import { loadSet } from './selectors.js';
 import { SymbolSpace } from './symbol-space.js';
 
 /** An engine with its own query kernel; one per thread. */
@@ -60,10 +60,12 @@ class KernelQueryEngine implements QueryEngine {
       stepMs: request.stepMs,
       lookbackMs: request.lookbackMs > 0 ? request.lookbackMs : options.lookbackMs,
       evaluationIntervalMs: options.evaluationIntervalMs,
+      startTimestamps: options.startTimestamps ?? false,
     });
     const features = {
       delayedNameRemoval: options.delayedNameRemoval ?? false,
       typeAndUnitLabels: options.typeAndUnitLabels ?? false,
+      startTimestamps: options.startTimestamps ?? false,
     };
     const annotations = new Annotations(request.query);
     const limits = { samplesMax: options.samplesMax, isCancelled, deadlineMs };

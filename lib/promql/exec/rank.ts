@@ -2,8 +2,17 @@ import { formatG, xxhash64 } from '../func/index.js';
 import type { AggregateNode } from '../plan/index.js';
 import { groupSeries } from './aggregate.js';
 import { executionError, type QueryContext } from './context.js';
+import { ELEMENT } from './element.js';
+import { floatsOnly } from './float-view.js';
 import { LabelBuilder, type LabelColumns } from './label-columns.js';
-import { MaterialRows, type RowSource, reserveBlock } from './source.js';
+import {
+  copyHistograms,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  type RowSource,
+  reserveBlock,
+} from './source.js';
 import type { SymbolSpace } from './symbol-space.js';
 
 /** topk, bottomk, limitk and limit_ratio: aggregations that pass series through. */
@@ -116,14 +125,28 @@ class Heap {
 }
 
 /** topk and bottomk; also limitk, which takes the first k of each group. */
-export function rankSeries(child: RowSource, node: AggregateNode, parameter: Float64Array): RowSource | null {
+export function rankSeries(
+  source: RowSource,
+  node: AggregateNode,
+  parameter: Float64Array,
+): RowSource | null {
   const limits = stepLimits(parameter);
   if (limits === null) return null;
+  const isLimit = node.op === 'limitk';
+  const noteIgnored = (): void => {
+    source.context.annotations.info(`ignored histogram in ${node.op} aggregation`, node.pos);
+  };
+  // Histograms that limitk lets through are fetched in the end, so then they have to be in memory.
+  const child = !isLimit
+    ? floatsOnly(source, noteIgnored)
+    : source.mayHaveHistograms
+      ? materialise(source)
+      : source;
   const { context, steps, seriesCount } = child;
   const heldBefore = context.held;
   const { numbers, labels } = groupSeries(context, child, node);
-  const isLimit = node.op === 'limitk';
   const heaps: (Heap | undefined)[] = new Array(labels.count * steps);
+  const isMixed = child.mayHaveHistograms;
   const rowsPerBlock = context.blockRows(steps);
   const groupOrder: number[] = [];
   const seenGroups = new Uint8Array(labels.count);
@@ -149,7 +172,8 @@ export function rankSeries(child: RowSource, node: AggregateNode, parameter: Flo
           heap = new Heap(node.op !== 'bottomk');
           heaps[heapBase + k] = heap;
         }
-        const value = f64[row + k]!;
+        // For the order of a heap, a histogram is 0.
+        const value = isMixed && u8[present + k] === ELEMENT.histogram ? 0 : f64[row + k]!;
         if (heap.values.length < limit) heap.push(value, i);
         else if (!isLimit && heap.beats(value)) heap.replaceRoot(value, i);
       }
@@ -190,10 +214,15 @@ function collect(
   const block = reserveBlock(context, order.length, steps);
   const { f64, u8 } = context.kernel;
   u8.fill(0, block.present, block.present + order.length * steps);
+  const all = child.mayHaveHistograms ? child.read(0, child.seriesCount) : null;
+  if (all !== null) block.histograms = noHistograms(order.length * steps);
   for (const { series, step, value } of points) {
     const at = rowOf.get(series)! * steps + step;
     f64[block.rows / 8 + at] = value;
-    u8[block.present + at] = 1;
+    u8[block.present + at] = ELEMENT.float;
+    if (all === null || u8[all.present + series * steps + step] !== ELEMENT.histogram) continue;
+    u8[block.present + at] = ELEMENT.histogram;
+    block.histograms![at] = all.histograms![series * steps + step]!;
   }
   const { labels, marks } = pickLabels(child.labels, child.dropMarks, order);
   return new MaterialRows(context, labels, steps, marks, block);
@@ -233,11 +262,13 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
   warnRatio(context, node, most, 1);
   warnRatio(context, node, least, -1);
   const block = reserveBlock(context, seriesCount, steps);
+  if (child.mayHaveHistograms) block.histograms = noHistograms(seriesCount * steps);
   const rowsPerBlock = context.blockRows(steps);
   for (let from = 0; from < seriesCount; from += rowsPerBlock) {
     const to = Math.min(seriesCount, from + rowsPerBlock);
     const read = child.read(from, to);
     const { f64, u8 } = context.kernel;
+    copyHistograms(read.histograms, block.histograms, from * steps, (to - from) * steps);
     for (let i = from; i < to; i++) {
       const offset = hashOf(child.labels, i, context.space) / 2 ** 64;
       for (let k = 0; k < steps; k++) {

@@ -1,12 +1,14 @@
 import { compareLabelSets } from '../../labels/index.js';
 import type { MatrixRoot, QueryPlan } from '../plan/index.js';
-import { type QueryContext, sameLabelsetError, timeOf } from './context.js';
+import { executionError, type QueryContext, sameLabelsetError, timeOf } from './context.js';
 import type { QueryValue, RawSeries, ResultSeries } from './engine.js';
 import type { Evaluator } from './evaluator.js';
 import { findDuplicate } from './label-columns.js';
+import { BESIDE_FLOATS, checkCode, sizeColumns } from './loaded-set.js';
 import { labelSetOf } from './matching.js';
 import { removeMarkedNames } from './names.js';
-import { checkCode, sizeColumns } from './selectors.js';
+import { SampleWindows } from './sample-windows.js';
+import { SampleReader, type SeriesSamples } from './series-samples.js';
 import { materialise, type RowSource } from './source.js';
 
 /** Builds the answer out of rows: kernel memory to arrays of its own, ids to strings. */
@@ -84,14 +86,21 @@ function resultSeries(context: QueryContext, evaluated: RowSource): ResultSeries
     const present = u8.slice(block.present, block.present + elements);
     for (let i = 0; i < to - from; i++) {
       const row = present.subarray(i * steps, (i + 1) * steps);
-      if (steps === 1 ? row[0] === 0 : row.indexOf(1) < 0) continue;
+      const hasHistograms = block.histograms !== null && row.includes(2);
+      if (!hasHistograms && (steps === 1 ? row[0] === 0 : row.indexOf(1) < 0)) continue;
       const set = labelSetOf(context, labels, from + i);
       if (duplicate) {
         const key = JSON.stringify(set);
         if (filledOnly.has(key)) throw sameLabelsetError();
         filledOnly.add(key);
       }
-      series.push({ labels: set, values: values.subarray(i * steps, (i + 1) * steps), present: row });
+      const rowValues = values.subarray(i * steps, (i + 1) * steps);
+      if (!hasHistograms) series.push({ labels: set, values: rowValues, present: row });
+      else {
+        const all = block.histograms!;
+        const histograms = Array.from(row, (kind, k) => (kind === 2 ? all[i * steps + k]! : null));
+        series.push({ labels: set, values: rowValues, present: row, histograms });
+      }
     }
     context.poll();
   }
@@ -129,7 +138,14 @@ function subqueryPoints(
       values[n] = f64[block.rows / 8 + k]!;
     });
     const set = labelSetOf(context, labels, i);
-    series.push({ labels: set, timestampsMs: Float64Array.from(times), values });
+    const points = { labels: set, timestampsMs: Float64Array.from(times), values };
+    const { histograms } = block;
+    const hasHistograms = histograms !== null && picks.some((k) => u8[block.present + k] === 2);
+    series.push(
+      hasHistograms
+        ? { ...points, histograms: picks.map((k) => (u8[block.present + k] === 2 ? histograms[k]! : null)) }
+        : points,
+    );
     context.poll();
   }
   return series;
@@ -147,7 +163,14 @@ function selectedSamples(
   sizeColumns(context, loaded);
   context.setSteps(times.referenceMs, times.referenceStepMs, 1);
   const series: RawSeries[] = [];
+  const reader = new SampleReader(context, loaded, false);
   for (let i = 0; i < loaded.set.seriesCount; i++) {
+    if (((loaded.beside?.[i] ?? 0) & BESIDE_FLOATS.histograms) !== 0) {
+      const samples = windowSamples(context, matrix, reader.readLive(i));
+      if (samples.timestampsMs.length > 0)
+        series.push({ labels: labelSetOf(context, loaded.labels, i), ...samples });
+      continue;
+    }
     const { minTimeMs, maxTimeMs } = loaded.spec.hints;
     const count = checkCode(
       functions.queryLoadSamples(loaded.chunkOffsets, i, minTimeMs, maxTimeMs, before, after),
@@ -169,6 +192,29 @@ function selectedSamples(
     context.poll();
   }
   return series;
+}
+
+/** Samples of a series with histograms inside the range. */
+function windowSamples(
+  context: QueryContext,
+  matrix: Extract<MatrixRoot, { kind: 'samples' }>,
+  samples: SeriesSamples,
+): Omit<RawSeries, 'labels'> {
+  const { form } = matrix;
+  const windows = new SampleWindows({ ...matrix, func: '', steps: 1 }, samples);
+  const from = windows.from[0]!;
+  const to = windows.to[0]!;
+  const histogramCount = windows.histogramCount(0);
+  if (form !== 'plain' && histogramCount > 0)
+    throw executionError(`${form} modifier is not supported with histograms`);
+  const weight = windows.histogramWeight() + (to - from - histogramCount);
+  context.totalSamples += weight;
+  context.hold(weight);
+  return {
+    timestampsMs: samples.times.slice(from, to),
+    values: samples.values.slice(from, to),
+    histograms: histogramCount > 0 ? samples.histograms.slice(from, to) : null,
+  };
 }
 
 /** A bare `anchored` or `smoothed` selector: points exactly at both ends of the range, and those between. */

@@ -2,11 +2,57 @@ import type { QueryKernel } from '../../kernel/index.js';
 import { compareScalars, goAtan2, goPow } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { ScalarOpNode } from '../plan/index.js';
+import { ELEMENT } from './element.js';
+import { ElementOperator, ILLEGAL } from './element-operator.js';
 import { ownBlock } from './elements.js';
-import { type Block, RowSource, reserveBlock } from './source.js';
+import { type Block, MaterialRows, materialise, noHistograms, RowSource, reserveBlock } from './source.js';
+
+/** A vector after an operation with a scalar. */
+export function scalarOpRows(node: ScalarOpNode, child: RowSource, scalar: Float64Array): RowSource {
+  // Trimming is for histograms, and floats are worth a note.
+  const isMixed = child.mayHaveHistograms || node.op === '</' || node.op === '>/';
+  return isMixed ? mixedRows(node, child, scalar) : new ScalarOpRows(node, child, scalar);
+}
+
+/** The operation where elements may be histograms: step by step, for notes are per step. */
+function mixedRows(node: ScalarOpNode, source: RowSource, scalar: Float64Array): RowSource {
+  const { context, steps, seriesCount } = source;
+  const child = materialise(source);
+  const read = child.read(0, seriesCount);
+  const block = reserveBlock(context, seriesCount, steps);
+  const histograms = noHistograms(seriesCount * steps);
+  const operator = new ElementOperator(context, node);
+  // A filter with the scalar on the left keeps the vector's value all the same.
+  const isFilter = isComparison(node.op) && !node.returnBool;
+  let hasHistograms = false;
+  for (let k = 0; k < steps; k++) {
+    const { f64, u8 } = context.kernel;
+    for (let i = 0; i < seriesCount; i++) {
+      const at = i * steps + k;
+      const present = u8[read.present + at]!;
+      u8[block.present + at] = ELEMENT.none;
+      if (present === ELEMENT.none) continue;
+      const value = f64[read.rows / 8 + at]!;
+      const histogram = present === ELEMENT.histogram ? read.histograms![at]! : null;
+      const kind = node.scalarOnLeft
+        ? operator.apply(scalar[k]!, null, value, histogram)
+        : operator.apply(value, histogram, scalar[k]!, null);
+      if (kind === ILLEGAL || kind === ELEMENT.none) continue;
+      u8[block.present + at] = kind;
+      f64[block.rows / 8 + at] = isFilter ? value : operator.value;
+      if (kind !== ELEMENT.histogram) continue;
+      histograms[at] = operator.histogram;
+      hasHistograms = true;
+    }
+    operator.endStep();
+    context.poll();
+  }
+  if (hasHistograms) block.histograms = histograms;
+  return new MaterialRows(context, child.labels, steps, child.dropMarks, block);
+}
 
 /** Rows of a vector after an operation with a scalar. */
-export class ScalarOpRows extends RowSource {
+class ScalarOpRows extends RowSource {
   readonly isScratch = true;
   private readonly node: ScalarOpNode;
   private readonly child: RowSource;

@@ -1,73 +1,22 @@
-import { assert } from '../../assert/index.js';
-import { CorruptionError } from '../../errors/index.js';
-import { INSTANT_MODE, QUERY_CODE, RANGE_FUNCTION, WINDOW_FORM } from '../../kernel/index.js';
-import { CHUNK_ENCODING, type SeriesSet } from '../../storage/index.js';
-import type { InstantSelectorNode, RangeCallNode, SelectSpec, SubqueryCallNode } from '../plan/index.js';
-import { type LoadedSet, nativeHistogramError, type QueryContext } from './context.js';
-import { type Block, RowSource, reserveBlock } from './source.js';
+import { INSTANT_MODE, RANGE_FUNCTION, WINDOW_FORM } from '../../kernel/index.js';
+import type { InstantSelectorNode, RangeCallNode, SubqueryCallNode } from '../plan/index.js';
+import type { QueryContext } from './context.js';
+import { instantSampleRow } from './instant-samples.js';
+import { BESIDE_FLOATS, checkCode, type LoadedSet, sizeColumns, splitSeries, useSet } from './loaded-set.js';
+import { SampleNotes } from './sample-notes.js';
+import { HISTOGRAM_RESULTS, START_TIME_FUNCTIONS, sampleRangeRow } from './sample-range.js';
+import { SampleRow } from './sample-row.js';
+import { SampleWindows } from './sample-windows.js';
+import { SampleReader } from './series-samples.js';
+import { type Block, noHistograms, RowSource, reserveBlock } from './source.js';
 
-/** The leaves: rows made from encoded chunks, or, for subqueries, from rows of another grid. */
-
-/** Takes a select's answer into the query: chunk table to kernel memory, labels to the symbol space. */
-export function loadSet(context: QueryContext, spec: SelectSpec, set: SeriesSet): LoadedSet {
-  const { kernel } = context;
-  const chunkCount = set.chunkAddresses.length;
-  const { minTimeMs, maxTimeMs } = spec.hints;
-  for (let c = 0; c < chunkCount; c++) {
-    if (set.chunkEncodings[c] === CHUNK_ENCODING.xor) continue;
-    if (set.chunkMaxTimes[c]! < minTimeMs || set.chunkMinTimes[c]! > maxTimeMs) continue;
-    throw nativeHistogramError();
-  }
-  const loaded = {
-    spec,
-    set,
-    labels: { count: set.seriesCount, offsets: set.labelOffsets, pairs: context.space.adopt(set) },
-    chunkOffsets: kernel.reserve((set.seriesCount + 1) * 4),
-    chunkAddresses: kernel.reserve(chunkCount * 4),
-    chunkLengths: kernel.reserve(chunkCount * 4),
-    chunkMinTimes: kernel.reserve(chunkCount * 8),
-    chunkMaxTimes: kernel.reserve(chunkCount * 8),
-  };
-  const { u32, f64 } = kernel;
-  u32.set(set.chunkOffsets.subarray(0, set.seriesCount + 1), loaded.chunkOffsets / 4);
-  u32.set(set.chunkAddresses, loaded.chunkAddresses / 4);
-  u32.set(set.chunkByteLengths, loaded.chunkLengths / 4);
-  f64.set(set.chunkMinTimes, loaded.chunkMinTimes / 8);
-  f64.set(set.chunkMaxTimes, loaded.chunkMaxTimes / 8);
-  for (const warning of set.warnings) context.annotations.note(warning);
-  return loaded;
-}
-
-/** Points the kernel at a set's chunks and makes room for its longest series. */
-export function useSet(context: QueryContext, loaded: LoadedSet): void {
-  context.kernel.functions.queryChunkTable(
-    loaded.chunkAddresses,
-    loaded.chunkLengths,
-    loaded.chunkMinTimes,
-    loaded.chunkMaxTimes,
-  );
-}
-
-/** Makes room in the columns for the longest series of a set; returns its number of samples. */
-export function sizeColumns(context: QueryContext, loaded: LoadedSet): number {
-  useSet(context, loaded);
-  const { minTimeMs, maxTimeMs } = loaded.spec.hints;
-  const { functions } = context.kernel;
-  const samples = functions.querySamplesMax(
-    loaded.chunkOffsets,
-    loaded.set.seriesCount,
-    minTimeMs,
-    maxTimeMs,
-  );
-  context.ensureColumns(samples);
-  return samples;
-}
+/** The leaves: rows made from encoded chunks. */
 
 /** Samples decoded or visited per kernel call: a few milliseconds of work between two looks at the clock. */
 const CALL_SAMPLES = 500_000;
 
 /** Functions that visit every sample of every window; the others share work between windows. */
-const SCANNING = new Set([
+export const SCANNING = new Set([
   'sum_over_time',
   'avg_over_time',
   'stddev_over_time',
@@ -80,7 +29,7 @@ const SCANNING = new Set([
 ]);
 
 /** How much of a block one kernel call does. */
-interface WorkSize {
+export interface WorkSize {
   /** Rows per call; 1 when steps are split. */
   readonly rows: number;
   /** Steps per call. */
@@ -88,7 +37,7 @@ interface WorkSize {
 }
 
 /** @param windowSamples samples one window visits, at most */
-function sizeWork(samples: number, windowSamples: number, steps: number): WorkSize {
+export function sizeWork(samples: number, windowSamples: number, steps: number): WorkSize {
   const perRow = samples + steps * windowSamples;
   if (perRow <= CALL_SAMPLES) return { rows: Math.max(1, Math.floor(CALL_SAMPLES / (perRow + 1))), steps };
   // Each part decodes the row again, so it should at least do as much work as that.
@@ -96,15 +45,7 @@ function sizeWork(samples: number, windowSamples: number, steps: number): WorkSi
   return { rows: 1, steps: Math.max(1, Math.min(steps, stepsPerCall)) };
 }
 
-/** Turns a result code of a decoding kernel function into an error. */
-export function checkCode(code: number): number {
-  if (code >= 0) return code;
-  assert(code !== QUERY_CODE.columnsTooSmall, 'columns were sized for the longest series');
-  throw new CorruptionError(
-    'chunk-corrupt',
-    'cannot decode a float chunk: its bits end before its samples do',
-  );
-}
+const ANY_BESIDE = BESIDE_FLOATS.histograms | BESIDE_FLOATS.startTimes;
 
 /** Rows of an instant selector. */
 export class InstantSelectorRows extends RowSource {
@@ -112,6 +53,8 @@ export class InstantSelectorRows extends RowSource {
   private readonly node: InstantSelectorNode;
   private readonly loaded: LoadedSet;
   private readonly block: Block;
+  private readonly row: SampleRow;
+  private readonly reader: SampleReader;
   private readonly rowsPerCall: number;
 
   constructor(context: QueryContext, node: InstantSelectorNode) {
@@ -119,21 +62,51 @@ export class InstantSelectorRows extends RowSource {
     super(context, loaded.labels, node.grid.count, null);
     this.node = node;
     this.loaded = loaded;
+    this.reader = new SampleReader(context, loaded, node.isStatistics);
     this.rowsPerCall = sizeWork(sizeColumns(context, loaded), 0, this.steps).rows;
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
+    this.row = new SampleRow(context, this.block);
+  }
+
+  override get mayHaveHistograms(): boolean {
+    const { mode } = this.node;
+    return this.loaded.hasHistograms && (mode === 'values' || mode === 'smoothed');
   }
 
   read(from: number, to: number): Block {
-    const { context, node, block, steps, rowsPerCall } = this;
+    const { context, node, loaded, block, steps, rowsPerCall } = this;
     const { referenceMs, referenceStepMs } = node.times;
     context.setSteps(referenceMs, referenceStepMs, steps);
-    useSet(context, this.loaded);
-    for (let i = from; i < to; i += rowsPerCall) {
-      const at = (i - from) * steps;
-      this.fill(i, Math.min(to, i + rowsPerCall), block.rows + at * 8, block.present + at);
-      context.poll();
-    }
+    useSet(context, loaded);
+    block.histograms = this.mayHaveHistograms ? noHistograms((to - from) * steps) : null;
+    splitSeries(
+      loaded,
+      node.mode === 'starts' ? ANY_BESIDE : BESIDE_FLOATS.histograms,
+      from,
+      to,
+      (begin, end) => {
+        for (let i = begin; i < end; i += rowsPerCall) {
+          const at = (i - from) * steps;
+          this.fill(i, Math.min(end, i + rowsPerCall), block.rows + at * 8, block.present + at);
+          context.poll();
+        }
+      },
+      (i) => {
+        this.fillSamples(i, i - from);
+        context.poll();
+      },
+    );
     return block;
+  }
+
+  private fillSamples(i: number, blockRow: number): void {
+    const { context, node, loaded, row } = this;
+    row.begin(blockRow, this.steps);
+    const samples = this.reader.read(i);
+    const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
+    const weight = instantSampleRow(node, samples, notes, row);
+    context.totalSamples += weight * node.times.sampleWeight;
+    context.hold(weight);
   }
 
   private fill(from: number, to: number, rows: number, present: number): void {
@@ -146,18 +119,20 @@ export class InstantSelectorRows extends RowSource {
         loaded.spec.hints.minTimeMs,
         loaded.spec.hints.maxTimeMs,
         node.lookbackMs,
-        INSTANT_MODE[node.mode],
+        INSTANT_MODE[node.mode === 'starts' ? 'times' : node.mode],
         rows,
         present,
       ),
     );
     context.totalSamples += found * node.times.sampleWeight;
     context.hold(found);
+    // Chunks of plain floats know no start times.
+    if (node.mode === 'starts') context.kernel.f64.fill(0, rows / 8, rows / 8 + (to - from) * this.steps);
   }
 }
 
 /** Scalar arguments of a range function, copied to kernel memory once. */
-function reserveArguments(context: QueryContext, args: readonly Float64Array[]): number[] {
+export function reserveArguments(context: QueryContext, args: readonly Float64Array[]): number[] {
   return args.map((values) => {
     const address = context.kernel.reserve(values.length * 8);
     context.kernel.f64.set(values, address / 8);
@@ -171,6 +146,10 @@ export class RangeCallRows extends RowSource {
   private readonly node: RangeCallNode;
   private readonly loaded: LoadedSet;
   private readonly block: Block;
+  private readonly row: SampleRow;
+  private readonly reader: SampleReader;
+  /** BESIDE_FLOATS that this function must see. */
+  private readonly besideMask: number;
   private readonly args: readonly number[];
   private readonly work: WorkSize;
 
@@ -179,6 +158,8 @@ export class RangeCallRows extends RowSource {
     super(context, loaded.labels, node.grid.count, null);
     this.node = node;
     this.loaded = loaded;
+    this.reader = new SampleReader(context, loaded, node.isStatistics);
+    this.besideMask = START_TIME_FUNCTIONS.has(node.func) ? ANY_BESIDE : BESIDE_FLOATS.histograms;
     this.args = reserveArguments(context, args);
     const samples = sizeColumns(context, loaded);
     const { minTimeMs, maxTimeMs } = loaded.spec.hints;
@@ -186,26 +167,55 @@ export class RangeCallRows extends RowSource {
     const isScanning = SCANNING.has(node.func) || node.form !== 'plain';
     this.work = sizeWork(samples, isScanning ? samples * share : 1, this.steps);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
+    this.row = new SampleRow(context, this.block);
+  }
+
+  override get mayHaveHistograms(): boolean {
+    return this.loaded.hasHistograms && HISTOGRAM_RESULTS.has(this.node.func);
   }
 
   read(from: number, to: number): Block {
+    const { context, block, steps, loaded } = this;
+    useSet(context, loaded);
+    block.histograms = this.mayHaveHistograms ? noHistograms((to - from) * steps) : null;
+    splitSeries(
+      loaded,
+      this.besideMask,
+      from,
+      to,
+      (begin, end) => this.fillFloats(begin, end, begin - from),
+      (i) => {
+        this.fillFloats(i, i + 1, i - from);
+        this.fillSamples(i, i - from);
+        context.poll();
+      },
+    );
+    return block;
+  }
+
+  /** Rows [from, to) out of their plain floats. */
+  private fillFloats(from: number, to: number, blockRow: number): void {
     const { context, block, steps, work } = this;
-    useSet(context, this.loaded);
     for (let i = from; i < to; i += work.rows) {
       for (let k = 0; k < steps; k += work.steps) {
-        const at = (i - from) * steps + k;
-        this.fill(
-          i,
-          Math.min(to, i + work.rows),
-          k,
-          Math.min(work.steps, steps - k),
-          block.rows + at * 8,
-          block.present + at,
-        );
+        const at = (blockRow + i - from) * steps + k;
+        const count = Math.min(work.steps, steps - k);
+        this.fill(i, Math.min(to, i + work.rows), k, count, block.rows + at * 8, block.present + at);
         context.poll();
       }
     }
-    return block;
+  }
+
+  /** Puts what a series holds beside plain floats on top of the row that those gave. */
+  private fillSamples(i: number, blockRow: number): void {
+    const { context, node, loaded, row, steps } = this;
+    const query = { ...node, steps };
+    const windows = new SampleWindows(query, this.reader.readLive(i));
+    const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
+    row.at(blockRow, steps);
+    sampleRangeRow(context, query, windows, context.features.startTimestamps, notes, row);
+    context.totalSamples += windows.histogramWeight() * node.times.sampleWeight;
+    context.hold(row.weight);
   }
 
   /** Rows [from, to) for `count` steps from `step` on. */
@@ -233,7 +243,7 @@ export class RangeCallRows extends RowSource {
 }
 
 /** Tells the kernel about `count` steps from `step` on, and the arguments there. */
-function setWindows(
+export function setWindows(
   context: QueryContext,
   node: RangeCallNode | SubqueryCallNode,
   args: readonly number[],
@@ -251,83 +261,4 @@ function setWindows(
     stepMs,
     node.kind === 'rangeCall' ? node.lookbackMs : 0,
   );
-}
-
-/** Rows of a range function over the points of a subquery. */
-export class SubqueryCallRows extends RowSource {
-  readonly isScratch = true;
-  private readonly node: SubqueryCallNode;
-  private readonly child: RowSource;
-  private readonly block: Block;
-  private readonly args: readonly number[];
-  private readonly work: WorkSize;
-
-  constructor(
-    context: QueryContext,
-    node: SubqueryCallNode,
-    child: RowSource,
-    args: readonly Float64Array[],
-    dropMarks: Uint8Array | null,
-  ) {
-    super(context, child.labels, node.grid.count, dropMarks);
-    this.node = node;
-    this.child = child;
-    this.args = reserveArguments(context, args);
-    context.ensureColumns(child.steps);
-    const windowSamples = SCANNING.has(node.func) ? node.rangeMs / node.child.grid.stepMs : 1;
-    this.work = sizeWork(child.steps, windowSamples, this.steps);
-    this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
-  }
-
-  read(from: number, to: number): Block {
-    const { context, child, block, steps, work } = this;
-    const childRows = Math.min(context.blockRows(child.steps), work.rows);
-    for (let i = from; i < to; i += childRows) {
-      const series = Math.min(childRows, to - i);
-      const source = child.read(i, i + series);
-      for (let k = 0; k < steps; k += work.steps) {
-        const at = (i - from) * steps + k;
-        this.fill(
-          source,
-          series,
-          k,
-          Math.min(work.steps, steps - k),
-          block.rows + at * 8,
-          block.present + at,
-        );
-        context.poll();
-      }
-    }
-    return block;
-  }
-
-  private fill(
-    source: Block,
-    series: number,
-    step: number,
-    count: number,
-    rows: number,
-    present: number,
-  ): void {
-    const { context, node, child } = this;
-    const { functions } = context.kernel;
-    // The child used the same work areas: set them again for this level.
-    setWindows(context, node, this.args, step, count);
-    const found = checkCode(
-      functions.queryRangeOverRows(
-        RANGE_FUNCTION[node.func as keyof typeof RANGE_FUNCTION],
-        series,
-        node.rangeMs,
-        source.rows,
-        source.present,
-        child.steps,
-        node.child.grid.startMs,
-        node.child.grid.stepMs,
-        rows,
-        present,
-      ),
-    );
-    context.totalSamples += functions.queryWindowSamples() * node.times.sampleWeight;
-    context.hold(found);
-  }
 }

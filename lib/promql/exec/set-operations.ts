@@ -1,7 +1,15 @@
 import type { VectorMatching } from '../parse/index.js';
 import { findDuplicate, keyRule, keysOf, LabelBuilder, LabelIndex } from './label-columns.js';
 import { mergeEqual } from './names.js';
-import { type Block, MaterialRows, materialise, RowSource, reserveBlock } from './source.js';
+import {
+  type Block,
+  copyHistograms,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  RowSource,
+  reserveBlock,
+} from './source.js';
 
 /** `and`, `or`, `unless`: presence of signatures per step decides, values pass through. */
 export function setOperationRows(
@@ -59,6 +67,10 @@ class MaskedByKeyRows extends RowSource {
     this.ownPresent = child.context.kernel.reserve(rows * child.steps);
   }
 
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
+  }
+
   read(from: number, to: number): Block {
     const { steps, keys, presence, wanted, view, ownPresent } = this;
     const block = this.child.read(from, to);
@@ -72,6 +84,7 @@ class MaskedByKeyRows extends RowSource {
     }
     view.rows = block.rows;
     view.present = ownPresent;
+    view.histograms = block.histograms;
     return view;
   }
 }
@@ -88,6 +101,7 @@ function unionRows(
   const leftCount = lhs.seriesCount;
   const count = leftCount + rhs.seriesCount;
   const block = reserveBlock(context, count, steps);
+  if (lhs.mayHaveHistograms || rhs.mayHaveHistograms) block.histograms = noHistograms(count * steps);
   const { u8 } = context.kernel;
   const builder = new LabelBuilder(count);
   const hasMarks = lhs.dropMarks !== null || rhs.dropMarks !== null;
@@ -97,6 +111,7 @@ function unionRows(
     const elements = source.seriesCount * steps;
     u8.copyWithin(block.rows + at * steps * 8, read.rows, read.rows + elements * 8);
     u8.copyWithin(block.present + at * steps, read.present, read.present + elements);
+    copyHistograms(read.histograms, block.histograms, at * steps, elements);
     for (let i = 0; i < source.seriesCount; i++) {
       builder.copy(source.labels, i);
       if (marks !== null) marks[at + i] = source.dropMarks?.[i] ?? 0;

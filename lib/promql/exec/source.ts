@@ -60,11 +60,31 @@ export function reserveBlock(context: QueryContext, rows: number, steps: number)
   };
 }
 
+/** An array for the histograms of a block, without any. */
+export function noHistograms(elements: number): (FloatHistogram | null)[] {
+  return new Array<FloatHistogram | null>(elements).fill(null);
+}
+
+/** Copies the first `count` histograms of a block that was read to their places in an array that had none. */
+export function copyHistograms(
+  read: readonly (FloatHistogram | null)[] | null,
+  target: (FloatHistogram | null)[] | null,
+  at: number,
+  count: number,
+): void {
+  if (read === null || target === null) return;
+  for (let k = 0; k < count; k++) target[at + k] = read[k]!;
+}
+
 /** Rows that are all in memory. */
 export class MaterialRows extends RowSource {
   readonly isScratch = false;
   private readonly block: Block;
   private readonly view: Block = { rows: 0, present: 0, histograms: null };
+
+  override get mayHaveHistograms(): boolean {
+    return this.block.histograms !== null;
+  }
 
   constructor(
     context: QueryContext,
@@ -77,10 +97,16 @@ export class MaterialRows extends RowSource {
     this.block = block;
   }
 
-  read(from: number, _to: number): Block {
-    this.view.rows = this.block.rows + from * this.steps * 8;
-    this.view.present = this.block.present + from * this.steps;
-    return this.view;
+  read(from: number, to: number): Block {
+    const { block, view, steps } = this;
+    view.rows = block.rows + from * steps * 8;
+    view.present = block.present + from * steps;
+    // The whole is mostly read at once; only then is the array the view itself.
+    const isWhole = from === 0 && to === this.seriesCount;
+    view.histograms = isWhole
+      ? block.histograms
+      : (block.histograms?.slice(from * steps, to * steps) ?? null);
+    return view;
   }
 }
 
@@ -89,11 +115,13 @@ export function materialise(source: RowSource): MaterialRows {
   if (source instanceof MaterialRows) return source;
   const { context, steps, seriesCount } = source;
   const block = reserveBlock(context, seriesCount, steps);
+  if (source.mayHaveHistograms) block.histograms = noHistograms(seriesCount * steps);
   const rowsPerBlock = context.blockRows(steps);
   for (let from = 0; from < seriesCount; from += rowsPerBlock) {
     const to = Math.min(seriesCount, from + rowsPerBlock);
     const read = source.read(from, to);
     const { u8 } = context.kernel;
+    copyHistograms(read.histograms, block.histograms, from * steps, (to - from) * steps);
     u8.copyWithin(block.rows + from * steps * 8, read.rows, read.rows + (to - from) * steps * 8);
     u8.copyWithin(block.present + from * steps, read.present, read.present + (to - from) * steps);
     context.poll();
@@ -110,6 +138,10 @@ export class RelabelledRows extends RowSource {
     super(child.context, labels, child.steps, dropMarks);
     this.child = child;
     this.isScratch = child.isScratch;
+  }
+
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
   }
 
   read(from: number, to: number): Block {
@@ -131,14 +163,20 @@ export class SelectedRows extends RowSource {
     this.block = reserveBlock(child.context, child.context.blockRows(child.steps), child.steps);
   }
 
+  override get mayHaveHistograms(): boolean {
+    return this.child.mayHaveHistograms;
+  }
+
   read(from: number, to: number): Block {
     const { block, steps, picks, context } = this;
+    block.histograms = this.mayHaveHistograms ? noHistograms((to - from) * steps) : null;
     let i = from;
     while (i < to) {
       let run = 1;
       while (i + run < to && picks[i + run] === picks[i]! + run) run++;
       const read = this.child.read(picks[i]!, picks[i]! + run);
       const { u8 } = context.kernel;
+      copyHistograms(read.histograms, block.histograms, (i - from) * steps, run * steps);
       u8.copyWithin(block.rows + (i - from) * steps * 8, read.rows, read.rows + run * steps * 8);
       u8.copyWithin(block.present + (i - from) * steps, read.present, read.present + run * steps);
       i += run;

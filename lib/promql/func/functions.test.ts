@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import { formatG, log as goLog, log2 as goLog2 } from '../../histogram/index.js';
 import { bucketFraction, bucketQuantile, prepareBuckets } from './classic-histogram.js';
 import { evaluateDate } from './dates.js';
-import { goExp, goLog, goLog2, goLog10, goMax, goMin, goPow } from './go-math.js';
+import { goExp, goLog10, goMax, goMin, goPow } from './go-math.js';
 import { goAsin, goAtan, goAtan2, goCos, goSin, goSinh, goTan, goTanh } from './go-trig.js';
 import { naturalLess } from './natural-order.js';
-import { formatF, formatF6, formatG, formatG2 } from './number-format.js';
+import { formatF, formatF6, formatG2 } from './number-format.js';
 import { parseGoFloat } from './parse-float.js';
 import { xxhash64 } from './xxhash64.js';
 

@@ -3,6 +3,8 @@
  * are the FreeBSD ones that both documentations name; constants are theirs.
  */
 
+import { log } from '../../histogram/index.js';
+
 const words = new DataView(new ArrayBuffer(8));
 
 /** Mantissa of the last `frexp`, in [0.5, 1). */
@@ -38,43 +40,8 @@ function ldexp(x: number, k: number): number {
   return e > 1023 ? f * 2 * 2 ** (e - 1) : f * 2 ** e;
 }
 
-const LN2_HI = 0.6931471803691238;
-const LN2_LO = 1.9082149292705877e-10;
-
-export function goLog(x: number): number {
-  if (Number.isNaN(x) || x === Infinity) return x;
-  if (x < 0) return NaN;
-  if (x === 0) return -Infinity;
-  frexp(x);
-  let f1 = fraction;
-  let ki = exponent;
-  if (f1 < Math.SQRT1_2) {
-    f1 *= 2;
-    ki--;
-  }
-  const f = f1 - 1;
-  const s = f / (2 + f);
-  const s2 = s * s;
-  const s4 = s2 * s2;
-  const t1 =
-    s2 *
-    (0.6666666666666735 + s4 * (0.2857142874366239 + s4 * (0.1818357216161805 + s4 * 0.14798198605116586)));
-  const t2 = s4 * (0.3999999999940942 + s4 * (0.22222198432149784 + s4 * 0.15313837699209373));
-  const r = t1 + t2;
-  const hfsq = 0.5 * f * f;
-  return ki * LN2_HI - (hfsq - (s * (hfsq + r) + ki * LN2_LO) - f);
-}
-
-export function goLog2(x: number): number {
-  if (!(x > 0) || x === Infinity) return goLog(x);
-  frexp(x);
-  const e = exponent;
-  if (fraction === 0.5) return e - 1;
-  return goLog(fraction) * Math.LOG2E + e;
-}
-
 export function goLog10(x: number): number {
-  return goLog(x) * Math.LOG10E;
+  return log(x) * Math.LOG10E;
 }
 
 /** `x * y + z` rounded once (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008). */
@@ -193,7 +160,7 @@ function finitePow(x: number, y: number): number {
       yf--;
       yi++;
     }
-    a1 = goExp(yf * goLog(x));
+    a1 = goExp(yf * log(x));
   }
   frexp(x);
   let x1 = fraction;

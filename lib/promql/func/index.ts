@@ -1,3 +1,4 @@
+export { formatG, log as goLog, log2 as goLog2 } from '../../histogram/index.js';
 export {
   type Buckets,
   bucketFraction,
@@ -6,10 +7,10 @@ export {
   prepareBuckets,
 } from './classic-histogram.js';
 export { evaluateDate } from './dates.js';
-export { goExp, goLog, goLog2, goLog10, goMax, goMin, goPow } from './go-math.js';
+export { goExp, goLog10, goMax, goMin, goPow } from './go-math.js';
 export { goAcos, goAsin, goAtan, goAtan2, goCos, goCosh, goSin, goSinh, goTan, goTanh } from './go-trig.js';
 export { naturalLess } from './natural-order.js';
-export { formatF, formatF6, formatG, formatG2 } from './number-format.js';
+export { formatF, formatF6, formatG2 } from './number-format.js';
 export { parseGoFloat } from './parse-float.js';
 export { compareScalars, scalarArithmetic } from './scalar-operators.js';
 export { xxhash64 } from './xxhash64.js';

@@ -34,15 +34,6 @@ export function formatF(value: number): string {
   return layoutPlain(sign, digits, exponent);
 }
 
-/** `%g` and `%v`: an exponent when it would be below -4 or above 5, whatever the number of digits. */
-export function formatG(value: number): string {
-  const word = special(value);
-  if (word !== null) return word;
-  const { sign, digits, exponent } = digitsOf(value);
-  if (exponent < -4 || exponent >= 6) return layoutExponent(sign, digits, exponent);
-  return layoutPlain(sign, digits, exponent);
-}
-
 /** `%.2g`: two significant digits. */
 export function formatG2(value: number): string {
   const word = special(value);

@@ -6,4 +6,5 @@ export { exprToJson, type JsonValue } from './json.js';
 export { positionOf } from './parse-error.js';
 export { parseExpr, parseMetricSelector } from './parser.js';
 export { prettyExpr } from './pretty.js';
+export { goQuote } from './quote.js';
 export { typeWords, valueTypeOf } from './types.js';

@@ -17,7 +17,7 @@ export function exprToJson(expr: Expr): JsonValue {
     case 'number':
       return { type: 'numberLiteral', val: formatPlain(expr.value) };
     case 'string':
-      return { type: 'stringLiteral', val: expr.value };
+      return { type: 'stringLiteral', val: expr.value.toWellFormed() };
     case 'paren':
       return { expr: exprToJson(expr.expr), type: 'parenExpr' };
     case 'unary':
@@ -84,7 +84,11 @@ function selectorToJson(expr: VectorSelector): Record<string, JsonValue> {
   return {
     ...shiftToJson(expr),
     anchored: expr.anchored,
-    matchers: expr.matchers.map(({ name, type, value }) => ({ name, type, value })),
+    matchers: expr.matchers.map(({ name, type, value }) => ({
+      name: name.toWellFormed(),
+      type,
+      value: value.toWellFormed(),
+    })),
     name: expr.name,
     smoothed: expr.smoothed,
   };

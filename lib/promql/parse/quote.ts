@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 const PRINTABLE = /^[\p{L}\p{M}\p{N}\p{P}\p{S} ]$/u;
 const PLAIN = /^[ !#-[\]-~]*$/;
 const SHORT_ESCAPES: Readonly<Record<string, string>> = {
@@ -10,6 +12,11 @@ const SHORT_ESCAPES: Readonly<Record<string, string>> = {
   '\v': '\\v',
   '\\': '\\\\',
 };
+
+// A byte that is no UTF-8 stands in our strings as the lone surrogate of its number, U+DC80 to U+DCFF, which no text can
+// hold otherwise: escapes of surrogates are refused. So it compares unequal to all text and can be quoted again.
+const BYTE_BEGIN = 0xdc80;
+const BYTE_END = 0xdcff;
 
 /** Quotes as Go's `strconv.Quote`: double quotes, short escapes, `\xNN` and `\uNNNN` for what is not printable. */
 export function goQuote(text: string): string {
@@ -46,6 +53,7 @@ function escapeRune(char: string): string {
   if (short !== undefined) return short;
   if (PRINTABLE.test(char)) return char;
   const code = char.codePointAt(0)!;
+  if (code >= BYTE_BEGIN && code <= BYTE_END) return `\\x${(code - BYTE_BEGIN + 0x80).toString(16)}`;
   if (code < 0x80) return `\\x${code.toString(16).padStart(2, '0')}`;
   if (code < 0x10000) return `\\u${code.toString(16).padStart(4, '0')}`;
   return `\\U${code.toString(16).padStart(8, '0')}`;
@@ -53,7 +61,7 @@ function escapeRune(char: string): string {
 
 /**
  * The value of a string literal whose escapes the lexer has already checked. Byte escapes (`\x`, octal) may form
- * invalid UTF-8, which a string cannot hold: such bytes become U+FFFD.
+ * invalid UTF-8; such bytes become lone surrogates, and `isWellFormed()` tells. Who shows a text makes it well-formed.
  */
 export function unquote(source: string): string {
   const body = source.slice(1, -1);
@@ -72,7 +80,26 @@ export function unquote(source: string): string {
     from = i;
   }
   parts.push(Buffer.from(body.slice(from)));
-  return Buffer.concat(parts).toString('utf8');
+  const bytes = Buffer.concat(parts);
+  return isUtf8(bytes) ? bytes.toString('utf8') : decodeBroken(bytes);
+}
+
+/** Decodes UTF-8 with bytes that belong to no character. */
+function decodeBroken(bytes: Buffer): string {
+  let text = '';
+  for (let i = 0; i < bytes.length; ) {
+    const lead = bytes[i]!;
+    const length = lead < 0xc0 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    const char = bytes.subarray(i, i + length);
+    if (char.length === length && isUtf8(char)) {
+      text += char.toString('utf8');
+      i += length;
+    } else {
+      text += String.fromCharCode(BYTE_BEGIN + lead - 0x80);
+      i++;
+    }
+  }
+  return text;
 }
 
 /** The bytes of the escape whose letter stands at `at`, and its length without the backslash. */

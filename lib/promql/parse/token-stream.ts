@@ -2,7 +2,7 @@ import type { VarveError } from '../../errors/index.js';
 import type { ParserOptions, PositionRange } from './ast.js';
 import { Lexer } from './lexer.js';
 import { parseError } from './parse-error.js';
-import { unquote } from './quote.js';
+import { goQuote, unquote } from './quote.js';
 import { describeToken, isLabelName, Token, type TokenType } from './tokens.js';
 
 /** Parentheses, calls and signs inside one another. The walks over the tree are recursive, so depth is stack. */
@@ -106,7 +106,8 @@ export class TokenStream {
       const type = this.peek();
       if (type === Token.string) {
         const name = unquote(this.text());
-        if (name === '') throw this.error(this.start(), 'invalid label name for grouping: ""');
+        if (name === '' || !name.isWellFormed())
+          throw this.error(this.start(), `invalid label name for grouping: ${goQuote(name)}`);
         labels.push(name);
       } else if (isLabelName(type)) labels.push(this.text());
       else throw this.unexpected(context, 'label');

@@ -24,6 +24,10 @@ const DATE_FUNCTIONS = new Set([
   'year',
 ]);
 
+/** Functions that need only count and sum of histograms, and those that need the buckets. */
+const STATISTICS = new Set(['histogram_avg', 'histogram_count', 'histogram_sum']);
+const BUCKET_FUNCTIONS = new Set(['histogram_fraction', 'histogram_quantile', 'histogram_quantiles']);
+
 /** Functions of native histograms, which see no floats. */
 const HISTOGRAM_ONLY = new Set([
   'histogram_avg',
@@ -34,8 +38,9 @@ const HISTOGRAM_ONLY = new Set([
 ]);
 
 export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode {
-  const scope: Scope = { ...outer, func: call.func };
   const { func, pos } = call;
+  const isStatistics = STATISTICS.has(func) || (outer.isStatistics && !BUCKET_FUNCTIONS.has(func));
+  const scope: Scope = { ...outer, func, isStatistics };
   const base = { grid: scope.grid, pos, uses: 0 };
   if (Object.hasOwn(RANGE_FUNCTION, func)) return planRangeCall(planner, call, scope, func);
   if (DATE_FUNCTIONS.has(func) && call.args.length === 0) {
@@ -52,7 +57,8 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
     case 'absent_over_time':
       return planner.interner.node({
         kind: 'absent',
-        child: planRangeCall(planner, call, scope, 'present_over_time'),
+        // Any function that keeps the names will do: series that differ by name only must not meet.
+        child: planRangeCall(planner, call, scope, 'last_over_time'),
         labels: absentLabels(argument(call, 0)),
         ...base,
       });
@@ -77,8 +83,13 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
         ...base,
       });
     }
-    case 'start_timestamp':
-      return planner.empty(scope, pos);
+    case 'start_timestamp': {
+      const inner = unwrap(argument(call, 0));
+      if (inner.kind !== 'vectorSelector' || !planner.settings.startTimestamps)
+        return planner.empty(scope, pos);
+      const child = planner.instantSelector(inner, scope, 'starts');
+      return planner.interner.node({ kind: 'element', func: 'timestamp', child, args: [], ...base });
+    }
     case 'histogram_quantile':
     case 'histogram_quantiles':
       return planQuantile(planner, call, scope);
@@ -159,7 +170,8 @@ function planRangeCall(planner: Planner, call: Call, scope: Scope, func: string)
   assert(matrix.kind === 'matrixSelector', 'a range function has a matrix argument');
   const leaf = planner.rangeLeaf(matrix, scope);
   checkForm(leaf.form, call.func);
-  return planner.interner.node({ kind: 'rangeCall', func, args, ...leaf, ...base });
+  const { isStatistics } = scope;
+  return planner.interner.node({ kind: 'rangeCall', func, args, isStatistics, ...leaf, ...base });
 }
 
 function isMatrix(expr: Expr): boolean {
@@ -219,7 +231,7 @@ function absentLabels(arg: Expr): [string, string][] {
   for (const matcher of selector.matchers) {
     if (matcher.name === '__name__') continue;
     if (matcher.type === '=' && !seenEqual.has(matcher.name)) {
-      values.set(matcher.name, matcher.value);
+      values.set(matcher.name, matcher.value.toWellFormed());
       seenEqual.add(matcher.name);
     } else values.delete(matcher.name);
   }

@@ -61,7 +61,10 @@ export type InstantSelectorNode = NodeBase & {
   readonly select: SelectSpec;
   readonly times: LeafTimes;
   readonly lookbackMs: number;
-  readonly mode: 'values' | 'times' | 'smoothed';
+  /** `times` and `starts` read when samples, or what they count, began; in seconds. */
+  readonly mode: 'values' | 'times' | 'starts' | 'smoothed';
+  /** Whether of histograms only count and sum matter. */
+  readonly isStatistics: boolean;
 };
 
 export type RangeCallNode = NodeBase & {
@@ -73,6 +76,8 @@ export type RangeCallNode = NodeBase & {
   readonly lookbackMs: number;
   readonly form: WindowForm;
   readonly args: readonly ScalarNode[];
+  /** Whether of histograms only count and sum matter. */
+  readonly isStatistics: boolean;
 };
 
 export type SubqueryCallNode = NodeBase & {

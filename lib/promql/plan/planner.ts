@@ -40,6 +40,8 @@ export interface PlanSettings {
   readonly stepMs: number;
   readonly lookbackMs: number;
   readonly evaluationIntervalMs: number;
+  /** Feature `use-start-timestamps`. */
+  readonly startTimestamps: boolean;
 }
 
 /** Where an expression stands. */
@@ -51,6 +53,8 @@ export interface Scope {
   readonly weight: number;
   /** Name of the enclosing function or aggregation, a hint for storage. */
   readonly func: string;
+  /** Whether a function around needs only count and sum of histograms, with none nearer that needs more. */
+  readonly isStatistics: boolean;
 }
 
 /**
@@ -79,12 +83,12 @@ export class Planner {
   }
 
   root(expr: Expr): PlanRoot {
-    const scope: Scope = { grid: this.grid, inParam: false, weight: 1, func: '' };
+    const scope: Scope = { grid: this.grid, inParam: false, weight: 1, func: '', isStatistics: false };
     const inner = unwrap(expr);
     switch (valueTypeOf(inner)) {
       case 'string':
         assert(inner.kind === 'string', 'a string expression is a literal');
-        return { type: 'string', value: inner.value };
+        return { type: 'string', value: inner.value.toWellFormed() };
       case 'scalar':
         return { type: 'scalar', node: this.used(this.scalar(inner, scope)) };
       case 'matrix':
@@ -211,8 +215,10 @@ export class Planner {
     });
   }
 
-  private binary(expr: BinaryExpr, scope: Scope): VectorNode {
+  private binary(expr: BinaryExpr, outer: Scope): VectorNode {
     const { op, returnBool } = expr;
+    // Trimming needs buckets.
+    const scope = op === '</' || op === '>/' ? { ...outer, isStatistics: false } : outer;
     const base = { grid: scope.grid, pos: expr.pos, uses: 0 };
     const leftIsScalar = valueTypeOf(expr.lhs) === 'scalar';
     if (leftIsScalar || valueTypeOf(expr.rhs) === 'scalar') {
@@ -310,7 +316,7 @@ export class Planner {
     return this.interner.select(selector.matchers, hints, selector.pos);
   }
 
-  instantSelector(selector: VectorSelector, scope: Scope, mode: 'values' | 'times'): VectorNode {
+  instantSelector(selector: VectorSelector, scope: Scope, mode: 'values' | 'times' | 'starts'): VectorNode {
     const times = this.times(selector, scope);
     const lookbackMs = this.settings.lookbackMs;
     const smoothed = selector.smoothed && mode === 'values';
@@ -320,6 +326,7 @@ export class Planner {
       times,
       lookbackMs,
       mode: smoothed ? 'smoothed' : mode,
+      isStatistics: scope.isStatistics,
       grid: scope.grid,
       pos: selector.pos,
       uses: 0,
@@ -413,7 +420,7 @@ export class Planner {
     if (startMs <= lower) startMs += stepMs;
     const count = Math.floor((end - startMs) / stepMs) + 1;
     const grid = { startMs, stepMs, count: Math.max(0, count) };
-    const inner: Scope = { grid, inParam: false, weight, func: '' };
+    const inner: Scope = { grid, inParam: false, weight, func: '', isStatistics: false };
     return count <= 0 ? this.empty(inner, expr.pos) : this.vector(expr.expr, inner);
   }
 }

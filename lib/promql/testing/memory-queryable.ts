@@ -13,7 +13,7 @@ import { encodeXorChunk } from './xor-encode.js';
 
 const CHUNK_SAMPLES = 120;
 
-interface Chunk {
+export interface Chunk {
   readonly bytes: Uint8Array;
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
@@ -80,12 +80,6 @@ export class MemoryQueryable implements Queryable {
   /** Adds chunks made by `encodeChunks`, which many series may share. */
   appendChunks(labels: LabelSet, chunks: readonly Chunk[]): void {
     this.seriesOf(labels).chunks.push(...chunks);
-  }
-
-  /** Notes that a series has native histograms in a time range; their contents are not kept. */
-  appendHistograms(labels: LabelSet, minTimeMs: number, maxTimeMs: number): void {
-    const bytes = new Uint8Array(2);
-    this.seriesOf(labels).chunks.push({ bytes, minTimeMs, maxTimeMs, encoding: CHUNK_ENCODING.histogram });
   }
 
   select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {

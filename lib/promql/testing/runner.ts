@@ -1,9 +1,18 @@
 import { messageOf } from '../../errors/index.js';
-import { type LabelSet, labelsFromObject } from '../../labels/index.js';
+import {
+  compactHistogram,
+  equalLayouts,
+  type FloatHistogram,
+  formatHistogram,
+  VALUE,
+} from '../../histogram/index.js';
+import type { LabelSet } from '../../labels/index.js';
 import type { EngineOptions, QueryEngine, QueryResult } from '../exec/index.js';
 import { createQueryEngine } from '../exec/index.js';
+import { withCustomBuckets } from './custom-buckets.js';
+import { encodePoints } from './encode-points.js';
 import { MemoryQueryable } from './memory-queryable.js';
-import { type Command, type Expectation, type Point, parseScript, type SeriesLine } from './script.js';
+import { type Command, type Expectation, parseScript, type SeriesLine } from './script.js';
 
 /** Runs PromQL test scripts against the engine over series in memory. */
 
@@ -12,8 +21,8 @@ type Eval = Extract<Command, { kind: 'eval' }>;
 export interface EvalOutcome {
   readonly line: number;
   readonly query: string;
-  readonly status: 'passed' | 'failed' | 'skipped';
-  /** Why it failed or was skipped. */
+  readonly status: 'passed' | 'failed';
+  /** Why it failed. */
   readonly reason: string;
 }
 
@@ -37,6 +46,7 @@ const TOLERANCE = 1e-9;
 export interface RunnerOptions {
   readonly delayedNameRemoval: boolean;
   readonly typeAndUnitLabels: boolean;
+  readonly startTimestamps?: boolean;
   /** Relative error allowed between expected and computed floats. */
   readonly tolerance?: number;
 }
@@ -45,7 +55,6 @@ export class ScriptRunner {
   private readonly engine: QueryEngine;
   private readonly storage = new MemoryQueryable();
   private readonly tolerance: number;
-  private hasStartTimes = false;
 
   constructor(options: RunnerOptions) {
     this.engine = createQueryEngine({ ...ENGINE_OPTIONS, ...options });
@@ -55,47 +64,33 @@ export class ScriptRunner {
   /** Runs a script from its beginning; one outcome per eval. */
   async run(script: string): Promise<EvalOutcome[]> {
     const outcomes: EvalOutcome[] = [];
-    this.clear();
+    this.storage.clear();
     for (const command of parseScript(script)) {
-      if (command.kind === 'clear') this.clear();
+      if (command.kind === 'clear') this.storage.clear();
       else if (command.kind === 'load') this.load(command);
       else outcomes.push(await this.evaluate(command));
     }
     return outcomes;
   }
 
-  private clear(): void {
-    this.storage.clear();
-    this.hasStartTimes = false;
-  }
-
   private load(command: Extract<Command, { kind: 'load' }>): void {
     // A series that occurs twice in one command counts as its last line.
     const lines = new Map<string, SeriesLine>();
+    const starts = new Map<string, SeriesLine['startOffsets']>();
     for (const line of command.series) {
-      if (line.isStartTimes) this.hasStartTimes = true;
-      else lines.set(JSON.stringify(line.labels), line);
+      const key = JSON.stringify(line.labels);
+      if (line.startOffsets === null) lines.set(key, line);
+      else starts.set(key, line.startOffsets);
     }
-    const custom = new Map<string, { labels: LabelSet; points: number }>();
-    for (const line of lines.values()) {
-      loadSeries(this.storage, line, command.stepMs);
-      const derived = command.withCustomBuckets ? customBucketLabels(line.labels) : null;
-      if (derived === null) continue;
-      const key = JSON.stringify(derived);
-      const points = Math.max(line.points.length, custom.get(key)?.points ?? 0);
-      custom.set(key, { labels: derived, points });
-    }
-    for (const { labels, points } of custom.values()) {
-      this.storage.appendHistograms(labels, 0, (points - 1) * command.stepMs);
+    const loaded = command.withCustomBuckets ? withCustomBuckets([...lines.values()]) : lines.values();
+    for (const line of loaded) {
+      const offsets = starts.get(JSON.stringify(line.labels)) ?? null;
+      this.storage.appendChunks(line.labels, encodePoints(line.points, command.stepMs, offsets));
     }
   }
 
   private async evaluate(command: Eval): Promise<EvalOutcome> {
     const { line, query, expect } = command;
-    if (this.hasStartTimes) return { line, query, status: 'skipped', reason: 'start timestamps' };
-    if (expect.series.some((series) => series.points.some((point) => point.kind === 'histogram'))) {
-      return { line, query, status: 'skipped', reason: 'native histograms' };
-    }
     let reason: string;
     try {
       const result = await this.execute(command, command.startMs, command.endMs, command.stepMs);
@@ -103,9 +98,6 @@ export class ScriptRunner {
       if (reason === '' && isRepeatable(command, result)) reason = await this.repeatAsRange(command, result);
     } catch (thrown) {
       const message = messageOf(thrown);
-      if (message.startsWith('native histograms are not supported')) {
-        return { line, query, status: 'skipped', reason: 'native histograms' };
-      }
       if (!expect.fails) reason = `error: ${thrown instanceof Error ? (thrown.stack ?? message) : message}`;
       else if (expect.failTexts.every((text) => fits(message, text))) reason = '';
       else reason = `wrong error: ${message}`;
@@ -124,21 +116,21 @@ export class ScriptRunner {
     const { startMs } = command;
     const range = await this.execute(command, startMs - minute, startMs + minute, minute);
     if (range.value.type !== 'matrix') return 'range query gave no matrix';
-    const middle = new Map<string, number>();
+    const middle = new Map<string, Value>();
     for (const series of range.value.series) {
-      if (series.present[1] !== 0) middle.set(JSON.stringify(series.labels), series.values[1]!);
+      if (series.present[1] !== 0) middle.set(JSON.stringify(series.labels), valueAt(series, 1));
     }
-    const expected = new Map<string, number>();
+    const expected = new Map<string, Value>();
     if (instant.value.type === 'scalar') expected.set('[]', instant.value.value);
     if (instant.value.type === 'vector') {
       for (const series of instant.value.series)
-        expected.set(JSON.stringify(series.labels), series.values[0]!);
+        expected.set(JSON.stringify(series.labels), valueAt(series, 0));
     }
     if (middle.size !== expected.size) return `as a range query ${middle.size} series, not ${expected.size}`;
     for (const [key, value] of expected) {
       const other = middle.get(key);
-      if (other === undefined || !this.almost(value, other))
-        return `as a range query ${key} is ${other}, not ${value}`;
+      if (other === undefined || !this.almostSame(value, other))
+        return `as a range query ${key} is ${other === undefined ? 'missing' : show(other)}, not ${show(value)}`;
     }
     return '';
   }
@@ -164,16 +156,16 @@ export class ScriptRunner {
       case 'vector': {
         const rows = value.series.map((series) => ({
           labels: series.labels,
-          at: new Map([[0, series.values[0]!]]),
+          at: new Map([[0, valueAt(series, 0)]]),
         }));
         return this.compareRows(expect, rows);
       }
       case 'matrix': {
-        if (expect.scalar !== null) expect.series.push({ labels: [], points: [], isStartTimes: false });
+        if (expect.scalar !== null) expect.series.push({ labels: [], points: [], startOffsets: null });
         const rows = value.series.map((series) => {
-          const at = new Map<number, number>();
+          const at = new Map<number, Value>();
           series.present.forEach((flag, k) => {
-            if (flag !== 0) at.set(k, series.values[k]!);
+            if (flag !== 0) at.set(k, valueAt(series, k));
           });
           return { labels: series.labels, at };
         });
@@ -183,9 +175,9 @@ export class ScriptRunner {
         const range = expect.rangeVector;
         if (range === null) return 'unexpected range vector';
         const rows = value.series.map((series) => {
-          const at = new Map<number, number>();
+          const at = new Map<number, Value>();
           series.timestampsMs.forEach((t, n) => {
-            at.set((t - range.startMs) / range.stepMs, series.values[n]!);
+            at.set((t - range.startMs) / range.stepMs, valueAt(series, n));
           });
           return { labels: series.labels, at };
         });
@@ -196,7 +188,7 @@ export class ScriptRunner {
 
   private compareRows(
     expect: Expectation,
-    rows: readonly { labels: LabelSet; at: Map<number, number> }[],
+    rows: readonly { labels: LabelSet; at: Map<number, Value> }[],
   ): string {
     const got = new Map(rows.map((row) => [JSON.stringify(row.labels), row]));
     if (got.size !== expect.series.length) {
@@ -210,16 +202,27 @@ export class ScriptRunner {
         return `series ${key} out of order`;
       let points = 0;
       for (const [k, point] of line.points.entries()) {
-        if (point.kind !== 'float') continue;
+        if (point.kind !== 'float' && point.kind !== 'histogram') continue;
         points++;
         const value = row.at.get(k);
         if (value === undefined) return `${key} has no value at step ${k}`;
-        if (!this.almost(point.value, value))
-          return `${key} is ${value} at step ${k}, expected ${point.value}`;
+        const wanted = point.kind === 'float' ? point.value : point.histogram;
+        const isSame =
+          this.almostSame(wanted, value) &&
+          (point.kind === 'float' || !point.hasHint || hintOf(value) === point.histogram.hint);
+        if (!isSame) return `${key} is ${show(value)} at step ${k}, expected ${show(wanted)}`;
       }
       if (points !== row.at.size) return `${key} has ${row.at.size} points, expected ${points}`;
     }
     return '';
+  }
+
+  private almostSame(expected: Value, actual: Value): boolean {
+    if (typeof expected === 'number' || typeof actual === 'number')
+      return typeof expected === 'number' && typeof actual === 'number' && this.almost(expected, actual);
+    const a = compactHistogram(expected);
+    const b = compactHistogram(actual);
+    return equalLayouts(a.layout, b.layout) && a.values.every((x, i) => this.almost(x, b.values[i]!));
   }
 
   private almost(expected: number, actual: number): boolean {
@@ -229,6 +232,30 @@ export class ScriptRunner {
     const scale = Math.min(Math.abs(expected) + Math.abs(actual), Number.MAX_VALUE);
     return difference <= this.tolerance * scale || difference < 1e-300;
   }
+}
+
+type Value = number | FloatHistogram;
+
+/** What a series of a result has at a place. */
+function valueAt(
+  series: {
+    readonly values: Float64Array;
+    readonly histograms?: readonly (FloatHistogram | null)[] | null;
+  },
+  k: number,
+): Value {
+  return series.histograms?.[k] ?? series.values[k]!;
+}
+
+function hintOf(value: Value): number {
+  return typeof value === 'number' ? -1 : value.hint;
+}
+
+function show(value: Value): string {
+  if (typeof value === 'number') return String(value);
+  const { layout } = value;
+  const zero = `${value.values[VALUE.zeroCount]} in ${layout.zeroThreshold}`;
+  return `${formatHistogram(value)} (schema ${layout.schema}, zero ${zero}, hint ${value.hint})`;
 }
 
 /** Whether an instant eval can be repeated as a range query: order and own timestamps do not survive that, and
@@ -259,35 +286,4 @@ function compareNotes(
   for (const text of expected)
     if (!notes.some((note) => fits(note, text))) return `no ${what} ${text}; got ${notes[0]}`;
   return '';
-}
-
-const STALE = new Float64Array(Uint32Array.of(2, 0x7ff00000).buffer);
-
-function loadSeries(storage: MemoryQueryable, line: SeriesLine, stepMs: number): void {
-  const isFloat = (point: Point): boolean => point.kind === 'float' || point.kind === 'stale';
-  const count = line.points.filter(isFloat).length;
-  const times = new Float64Array(count);
-  const values = new Float64Array(count);
-  const valueBits = new BigUint64Array(values.buffer);
-  const staleBits = new BigUint64Array(STALE.buffer);
-  let n = 0;
-  line.points.forEach((point, i) => {
-    if (!isFloat(point)) return;
-    times[n] = i * stepMs;
-    if (point.kind === 'float') values[n] = point.value;
-    else valueBits[n] = staleBits[0]!;
-    n++;
-  });
-  if (n > 0) storage.append(line.labels, times, values);
-  const histograms = line.points.flatMap((point, i) => (point.kind === 'histogram' ? [i * stepMs] : []));
-  if (histograms.length > 0) storage.appendHistograms(line.labels, histograms[0]!, histograms.at(-1)!);
-}
-
-/** Labels of the native histogram that `load_with_nhcb` derives from a classic bucket series. */
-function customBucketLabels(labels: LabelSet): LabelSet | null {
-  const object = Object.fromEntries(labels.map((label) => [label.name, label.value]));
-  const name = object['__name__'] ?? '';
-  if (!name.endsWith('_bucket') || object['le'] === undefined) return null;
-  delete object['le'];
-  return labelsFromObject({ ...object, __name__: name.slice(0, -'_bucket'.length) });
 }

@@ -1,3 +1,9 @@
+import {
+  addHistograms,
+  type FloatHistogram,
+  parseHistogramNotation,
+  subtractHistograms,
+} from '../../histogram/index.js';
 import { compareUtf8, type Label, type LabelSet } from '../../labels/index.js';
 
 /** Parses the script language of PromQL tests: commands of `load`, `clear` and `eval`, one per block of lines. */
@@ -5,13 +11,19 @@ import { compareUtf8, type Label, type LabelSet } from '../../labels/index.js';
 /** A point of a series line: a float, a stale marker, a native histogram, or nothing. */
 export type Point =
   | { readonly kind: 'float'; readonly value: number }
-  | { readonly kind: 'stale' | 'histogram' | 'none' };
+  | {
+      readonly kind: 'histogram';
+      readonly histogram: FloatHistogram;
+      /** Whether the notation says anything about the counter reset hint. */
+      readonly hasHint: boolean;
+    }
+  | { readonly kind: 'stale' | 'none' };
 
 export interface SeriesLine {
   readonly labels: LabelSet;
   readonly points: readonly Point[];
-  /** A line of start timestamps (`series@st`), which belong to the next line. */
-  readonly isStartTimes: boolean;
+  /** Of a line of start timestamps (`series@st`): ms from the sample of another line to its start, or null for none. */
+  readonly startOffsets: readonly (number | null)[] | null;
 }
 
 export interface Expectation {
@@ -252,7 +264,8 @@ function parseSeriesLine(line: string): SeriesLine {
   const isStartTimes = rest.startsWith('@st');
   if (isStartTimes) rest = rest.slice(3);
   const kept = labels.filter((label) => label.value !== '').sort((a, b) => compareUtf8(a.name, b.name));
-  return { labels: kept, points: isStartTimes ? [] : parsePoints(rest), isStartTimes };
+  if (isStartTimes) return { labels: kept, points: [], startOffsets: parseOffsets(rest) };
+  return { labels: kept, points: parsePoints(rest), startOffsets: null };
 }
 
 const FLOAT = '(?:[0-9]+\\.?[0-9]*(?:[eE][+-]?[0-9]+)?|\\.[0-9]+(?:[eE][+-]?[0-9]+)?|[iI]nf|[nN]a[nN])';
@@ -271,9 +284,7 @@ function parsePoints(text: string): Point[] {
   const tokens = text.match(/\{\{.*?\}\}(?:[+-]\{\{.*?\}\})?(?:x[0-9]+)?|\S+/g) ?? [];
   for (const token of tokens) {
     if (token.startsWith('{{')) {
-      const times = /x([0-9]+)$/.exec(token);
-      const count = times === null ? 1 : Number(times[1]) + 1;
-      for (let n = 0; n < count; n++) points.push({ kind: 'histogram' });
+      points.push(...parseHistograms(token));
       continue;
     }
     const gap = /^_(?:x([0-9]+))?$/.exec(token);
@@ -296,4 +307,48 @@ function parsePoints(text: string): Point[] {
     }
   }
   return points;
+}
+
+/** `{{…}}`, `{{…}}xn`, `{{…}}+{{…}}xn` or `{{…}}-{{…}}xn`. */
+function parseHistograms(token: string): Point[] {
+  const match = /^(\{\{.*?\}\})(?:([+-])(\{\{.*?\}\}))?(?:x([0-9]+))?$/.exec(token);
+  const [, base = '', sign, change = '', times = '0'] = match ?? [];
+  let histogram = parseHistogramNotation(base);
+  const increment = sign === undefined ? null : parseHistogramNotation(change);
+  if (histogram === null || (sign !== undefined && increment === null))
+    throw new Error(`cannot read point ${token}`);
+  const hasHint = token.includes('counter_reset_hint');
+  const points: Point[] = [{ kind: 'histogram', histogram, hasHint }];
+  for (let n = 0; n < Number(times); n++) {
+    if (increment !== null) {
+      const combine = sign === '-' ? subtractHistograms : addHistograms;
+      histogram = combine(histogram, increment)?.histogram ?? histogram;
+    }
+    points.push({ kind: 'histogram', histogram, hasHint });
+  }
+  return points;
+}
+
+const OFFSET = '[0-9]+(?:ms|[smhdwy])?';
+const OFFSET_ITEM = new RegExp(`^([+-]?${OFFSET})([+-]${OFFSET})?(?:x([0-9]+))?$`);
+
+/** Points of start times: durations instead of values. */
+function parseOffsets(text: string): (number | null)[] {
+  const offsets: (number | null)[] = [];
+  for (const token of text.trim().split(/\s+/)) {
+    const gap = /^_(?:x([0-9]+))?$/.exec(token);
+    if (gap !== null) {
+      for (let n = 0; n < Number(gap[1] ?? 1); n++) offsets.push(null);
+      continue;
+    }
+    const item = OFFSET_ITEM.exec(token);
+    if (item === null) throw new Error(`cannot read start time ${token}`);
+    const change = item[2] === undefined ? 0 : parseDurationMs(item[2]);
+    let offset = parseDurationMs(item[1]!);
+    for (let n = 0; n <= Number(item[3] ?? 0); n++) {
+      offsets.push(offset);
+      offset += change;
+    }
+  }
+  return offsets;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { bytesFromHex, bytesToHex } from '../../bytes/index.js';
-import { PlainChunkWriter } from './plain-chunk.js';
+import { HistogramDecoder } from './histogram-decoder.js';
+import { addStartTimes, PlainChunkWriter } from './plain-chunk.js';
 
 /** Pairs of vectors by the reference: the same samples with and without start times (spec: chunks.md §3, §4, §6, §8). */
 
@@ -38,5 +39,29 @@ describe('a chunk with start times', () => {
     expect(() => writer.write(encoding, new Uint8Array(3))).toThrow(
       expect.objectContaining({ kind: 'corruption' }),
     );
+  });
+});
+
+describe('a chunk without start times', () => {
+  const T = 1_700_000_000_000;
+  const H1 = '000300748ca48c5fc0003179fcad0018a920193333333333334651f83a98a476676ccccccccccce2237d23fd44';
+  const S2 =
+    '000381748ca48c5fc0003179fcad0018a920193333333333334651b0ea01f83a98a476676ccccccccccce211be91fea200';
+
+  test('is given them as the reference writes them', () => {
+    const starts = Float64Array.of(T - 15_000, T, T + 15_000);
+    const chunk = addStartTimes(2, bytesFromHex(H1), starts);
+    expect({ ...chunk, data: bytesToHex(chunk.data) }).toEqual({ encoding: 5, data: S2 });
+  });
+
+  test('of floats is given them, too', () => {
+    const plain = bytesFromHex(
+      '000200748ca48c5fc0003179fcad000804800000000000080000000000000008064cccccccccccc7fe000000000000080100000000000008020000000000001f07531b01ec07b33b66666666666784bfffac2f6830',
+    );
+    const starts = Float64Array.of(0, T + 1);
+    const chunk = addStartTimes(3, plain, starts);
+    expect(chunk.encoding).toBe(6);
+    expect(new HistogramDecoder().decode(6, chunk.data).startTimestamps).toEqual(starts);
+    expect(bytesToHex(writer.write(6, chunk.data).data)).toBe(bytesToHex(plain));
   });
 });

@@ -79,6 +79,17 @@ export function writeXorValue(
     // 64 is written as 0.
     writer.bits(64 - leading - trailing, 6);
   }
+  writeShifted(writer, high, low, leading, trailing);
+}
+
+/** The bits of a word pair inside a window. */
+export function writeShifted(
+  writer: BitWriter,
+  high: number,
+  low: number,
+  leading: number,
+  trailing: number,
+): void {
   const shiftedLow =
     trailing >= 32
       ? high >>> (trailing - 32)
@@ -89,6 +100,6 @@ export function writeXorValue(
   writer.wide(shiftedHigh, shiftedLow, 64 - leading - trailing);
 }
 
-function trailingZeros(word: number): number {
+export function trailingZeros(word: number): number {
   return 31 - Math.clz32(word & -word);
 }

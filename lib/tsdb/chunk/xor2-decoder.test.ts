@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { bytesFromHex } from '../../bytes/index.js';
+import { bytesFromHex, bytesToHex } from '../../bytes/index.js';
 import { Xor2Decoder } from './xor2-decoder.js';
+import { encodeXor2 } from './xor2-encoder.js';
 
 /** Vectors were made by the reference implementation (spec: chunks.md §4). */
 
@@ -76,6 +77,42 @@ describe('an XOR2 chunk', () => {
     ]);
     expect(found).toEqual(samples);
     expect(Array.from(columns.startTimestamps, (start) => start - T)).toEqual(starts);
+  });
+
+  test.each(VECTORS)('is encoded as the reference wrote it: %s', (_, hex) => {
+    const { timestamps, values, startTimestamps } = decoder.decode(bytesFromHex(hex));
+    expect(bytesToHex(encodeXor2(timestamps, values, startTimestamps))).toBe(hex);
+  });
+
+  test('of any samples decodes to them', () => {
+    const change = fc.oneof(fc.constant(15_000), fc.integer({ min: 0, max: 40_000 }), fc.constant(2 ** 33));
+    const value = fc.oneof(
+      fc.constantFrom(0, 1, 0x7ff0000000000002n, 0x7ff8000000000001n),
+      fc.double(),
+      fc.integer(),
+    );
+    const start = fc.oneof(
+      fc.constant(0),
+      fc.constant(T),
+      fc.integer({ min: T - 100_000, max: T + 9_000_000 }),
+    );
+    fc.assert(
+      fc.property(fc.array(fc.tuple(change, value, start), { minLength: 1, maxLength: 150 }), (samples) => {
+        let time = T;
+        const timestamps = Float64Array.from(samples, ([step]) => (time += step));
+        const values = Float64Array.from(samples, ([, v]) => (typeof v === 'number' ? v : 0));
+        const bits = new BigUint64Array(values.buffer);
+        samples.forEach(([, v], i) => {
+          if (typeof v === 'bigint') bits[i] = v;
+        });
+        const starts = Float64Array.from(samples, ([, , s]) => s);
+        const decoded = decoder.decode(encodeXor2(timestamps, values, starts));
+        expect([...decoded.timestamps]).toEqual([...timestamps]);
+        expect([...new BigUint64Array(decoded.values.buffer)]).toEqual([...bits]);
+        expect([...decoded.startTimestamps]).toEqual([...starts]);
+      }),
+      { seed: 7, numRuns: 400 },
+    );
   });
 
   test.each(VECTORS)('cut anywhere is refused: %s', (_, hex) => {

@@ -5,7 +5,8 @@
 //   Sample       { value 1 double; timestamp 2 int64 }
 //
 // Labels stay where they are: a series is known by the fingerprint of their bytes. What they say is looked at only when
-// no head knows the fingerprint (validate.ts).
+// no head knows the fingerprint (validate.ts). Histograms and metadata stay where they are as well, their columns say
+// where; what is inside is for others to check. Histograms name their series, so that requests without any pay nothing.
 import { fingerprint, hash1, hash2 } from '../fingerprint';
 
 // Columns of the request, all in the scan kernel's own memory.
@@ -17,9 +18,11 @@ let labelLengths: usize = 0; // u32 per series
 let times: usize = 0; // i64 per sample
 let values: usize = 0; // u64 per sample
 let metadata: usize = 0; // u32 address, u32 length per entry
+let histograms: usize = 0; // u32 series, u32 address, u32 length per histogram
 let seriesMax: u32 = 0;
 let samplesMax: u32 = 0;
 let metadataMax: u32 = 0;
+let histogramsMax: u32 = 0;
 let scratch: usize = 0; // for labels that do not stand together
 let scratchEnd: usize = 0;
 
@@ -33,13 +36,14 @@ export let scanErrorOffset: u32 = 0;
 export const SCAN_OK: i32 = 0;
 /** The bytes are not a WriteRequest. */
 export const SCAN_MALFORMED: i32 = -1;
-/** More series, samples or metadata than the columns hold: the body is padded with empty messages. */
+/** More series, samples, histograms or metadata than the columns hold: the body is padded with empty messages. */
 export const SCAN_TOO_MANY: i32 = -2;
 
 export function scanColumns(
   hashes1Address: usize, hashes2Address: usize, startsAddress: usize, labelAddressesAddress: usize,
   labelLengthsAddress: usize, seriesCapacity: u32, timesAddress: usize, valuesAddress: usize, sampleCapacity: u32,
-  metadataAddress: usize, metadataCapacity: u32, scratchAddress: usize, scratchBytes: u32,
+  metadataAddress: usize, metadataCapacity: u32,
+  histogramsAddress: usize, histogramCapacity: u32, scratchAddress: usize, scratchBytes: u32,
 ): void {
   hashes1 = hashes1Address;
   hashes2 = hashes2Address;
@@ -52,6 +56,8 @@ export function scanColumns(
   samplesMax = sampleCapacity;
   metadata = metadataAddress;
   metadataMax = metadataCapacity;
+  histograms = histogramsAddress;
+  histogramsMax = histogramCapacity;
   scratch = scratchAddress;
   scratchEnd = scratchAddress + scratchBytes;
 }
@@ -139,6 +145,17 @@ function scanSample(end: usize): bool {
   return true;
 }
 
+/** Notes where the histogram of n bytes at the present position stands. */
+function keepHistogram(n: usize): bool {
+  if (scanHistogramCount >= histogramsMax) return false;
+  const at = histograms + <usize>scanHistogramCount * 12;
+  store<u32>(at, scanSeriesCount);
+  store<u32>(at, <u32>pos, 4);
+  store<u32>(at, <u32>n, 8);
+  scanHistogramCount++;
+  return true;
+}
+
 /** Copies all label fields of a series together, when something else stands between them. */
 function gatherLabels(start: usize, end: usize): usize {
   const to = scratch;
@@ -187,8 +204,9 @@ function scanSeries(end: usize): i32 {
       const n = length(end);
       pos += n;
     } else if (tag == 0x22) {
-      scanHistogramCount++;
       const n = length(end);
+      if (failed) return SCAN_MALFORMED;
+      if (!keepHistogram(n)) return SCAN_TOO_MANY;
       pos += n;
     } else if (tag == 0x1a) {
       scanExemplarCount++;
