@@ -1,6 +1,13 @@
 export { CodecKernel, codecKernel } from './codec.js';
 export { FORMAT_POINTS_MAX, formatKernel } from './format.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
+export {
+  CHUNK_CHANGE,
+  type ChunkChange,
+  HeadHistograms,
+  HISTOGRAM_KIND,
+  type HistogramKind,
+} from './head-histograms.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,

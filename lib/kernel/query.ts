@@ -117,6 +117,7 @@ export interface QueryExports {
   queryAggregateBlock(
     operator: number,
     series: number,
+    steps: number,
     rows: number,
     present: number,
     groups: number,
@@ -178,7 +179,7 @@ export class QueryKernel {
       throw new VarveError(
         'limit',
         'query-memory-limit',
-        `query needs more than ${this.bytesMax} bytes of memory (setting querier.query_memory_bytes_max)`,
+        `the query needs more than ${this.bytesMax} bytes of memory (query.max_memory_bytes): narrow its selectors or its time range`,
         { details: { bytesMax: this.bytesMax } },
       );
     }

@@ -30,12 +30,17 @@ export interface EncodeOptions {
   readonly withStats: boolean;
   /** Seconds the query waited for a thread; part of the statistics. */
   readonly execQueueTime: number;
+  /** Told the length of the text now and then; throws to end the writing. */
+  readonly guard?: AnswerGuard;
 }
+
+/** Looks at a text in the making; see ByteWriter. */
+export type AnswerGuard = (byteLength: number) => void;
 
 /** The whole answer to query and query_range: `status`, `data` with `resultType` first, warnings and infos. */
 export function encodeQueryResult(result: QueryResult, options: EncodeOptions): Uint8Array<ArrayBuffer> {
   const { value } = result;
-  const out = new ByteWriter(estimateBytes(result));
+  const out = new ByteWriter(estimateBytes(result), options.guard);
   const type = value.type === 'rawMatrix' ? 'matrix' : value.type;
   out.text(`{"status":"success","data":{"resultType":"${type}","result":`);
   switch (value.type) {
@@ -241,14 +246,34 @@ export function encodeSuccess(dataJson: string, warnings: readonly string[] = []
 export function encodeStrings(
   texts: readonly string[],
   warnings: readonly string[],
+  guard?: AnswerGuard,
 ): Uint8Array<ArrayBuffer> {
-  return encodeSuccess(`[${texts.map(quoteJsonHtml).join(',')}]`, warnings);
+  return encodeList(texts, quoteJsonHtml, warnings, guard);
 }
 
 /** A list of label sets. */
 export function encodeLabelSets(
   sets: readonly LabelSet[],
   warnings: readonly string[],
+  guard?: AnswerGuard,
 ): Uint8Array<ArrayBuffer> {
-  return encodeSuccess(`[${sets.map(metricText).join(',')}]`, warnings);
+  return encodeList(sets, metricText, warnings, guard);
+}
+
+function encodeList<Item>(
+  items: readonly Item[],
+  toText: (item: Item) => string,
+  warnings: readonly string[],
+  guard?: AnswerGuard,
+): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter(64 + items.length * 32, guard);
+  out.text('{"status":"success","data":[');
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) out.byte(COMMA);
+    out.text(toText(items[i]!));
+  }
+  out.byte(CLOSE);
+  writeAnnotations(out, 'warnings', 'warning', warnings);
+  out.byte(CLOSE_BRACE);
+  return out.finish();
 }

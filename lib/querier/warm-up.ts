@@ -47,7 +47,7 @@ export async function warmUp(engine: QueryEngine, language: Language, isBusy: ()
       limit: 0,
     };
     const fetchLimits = { seriesMax: 0, chunksMax: 0 };
-    return { kind: 'query', request, withStats: false, fetchLimits, sources: [] };
+    return { kind: 'query', request, withStats: false, fetchLimits, answerBytesMax: 0, sources: [] };
   });
   const endMs = performance.now() + TIME_MS_MAX;
   const control = { isCancelled: () => false, deadlineMs: endMs + TIME_MS_MAX, queuedMs: 0 };

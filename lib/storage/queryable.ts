@@ -93,6 +93,8 @@ export interface LabelQuery {
   readonly matcherSets: readonly (readonly Matcher[])[];
   /** Most names or values to return, 0 for all. */
   readonly limit: number;
+  /** To be called every few milliseconds of work, if given; throws when nobody waits for the answer any more. */
+  readonly poll?: () => void;
 }
 
 /** A source of series for one tenant at one moment. */

@@ -1,3 +1,4 @@
+import { getPriority } from 'node:os';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '../telemetry/index.js';
 import { FairQueue } from './fair-queue.js';
@@ -110,7 +111,7 @@ describe('WorkerPool', () => {
     const pool = makePool();
     const blocker = new AbortController();
     const running = run(pool, 'a', 'spin', '', { timeoutMs: 60_000, signal: blocker.signal });
-    const waiting = run(pool, 'b', 'echo', '', { timeoutMs: 20, signal: LONG.signal });
+    const waiting = run(pool, 'a', 'echo', '', { timeoutMs: 20, signal: LONG.signal });
     await expect(waiting).rejects.toMatchObject({
       kind: 'timeout',
       message: 'query timed out in query queue',
@@ -147,9 +148,32 @@ describe('WorkerPool', () => {
     expect(order.indexOf('small1')).toBeLessThanOrEqual(2);
   });
 
+  test.each([1, 2])('long tasks of one tenant on all %d threads do not delay another', async (size) => {
+    const pool = makePool({ size });
+    const controller = new AbortController();
+    const options = { timeoutMs: 60_000, signal: controller.signal };
+    const long = Array.from({ length: size + 2 }, () => run(pool, 'a', 'spin', '', options));
+    const ended = Promise.allSettled(long);
+    expect(pool.runningCount).toBe(size);
+    // b gets the spare thread, one task after the other, while a's own backlog waits.
+    expect(await Promise.all([run(pool, 'b', 'echo', '1'), run(pool, 'b', 'echo', '2')])).toEqual(['1', '2']);
+    expect(await run(pool, 'c', 'echo', '3')).toBe('3');
+    expect(pool.threadCount).toBe(size + 1);
+    expect(pool.queuedCount).toBe(2);
+    controller.abort();
+    await ended;
+  });
+
+  (process.platform === 'linux' ? test : test.skip)('a thread can take a smaller share', async () => {
+    const pool = makePool();
+    const [done, nice] = (await run(pool, 'a', 'nice', '7')) as [boolean, number];
+    expect([done, nice]).toEqual([true, Math.min(19, getPriority() + 7)]);
+  });
+
   test('bounds the queue per tenant and in all', async () => {
     const pool = makePool({ queuedPerTenantMax: 1, queuedMax: 2 });
-    const settled = ['a', 'a', 'b'].map((tenant) => run(pool, tenant, 'echo'));
+    // One runs, one more has the spare thread, two wait.
+    const settled = ['a', 'a', 'b', 'b'].map((tenant) => run(pool, tenant, 'echo'));
     await expect(run(pool, 'a', 'echo')).rejects.toMatchObject({ kind: 'limit', code: 'queue-full' });
     await expect(run(pool, 'c', 'echo')).rejects.toMatchObject({
       kind: 'unavailable',

@@ -7,7 +7,10 @@ import type { Attachment, ResultMessage, TaskMessage, WorkerSetup } from './prot
 export interface WorkerPoolOptions {
   /** Compiled module that calls `serveTasks`. */
   readonly script: URL;
-  /** Most threads; they are started when first needed and kept. */
+  /**
+   * Most threads of one tenant; they are started when first needed and kept. One more is kept for tenants that have none
+   * while others have them all, so that nobody waits for the end of somebody else's long tasks.
+   */
   readonly size: number;
   /** Cloned to every thread; read there with `workerSetupData`. */
   readonly data: unknown;
@@ -166,10 +169,13 @@ export class WorkerPool {
   }
 
   #dispatch(): void {
-    while (this.#queue.size > 0) {
+    while (this.#queue.size > 0 && !this.#isStopped) {
+      const running = this.runningCount;
+      const { size } = this.#options;
+      if (running > size) return;
+      const task = this.#queue.shift((tenant) => running < size || !this.#isRunning(tenant));
+      if (task === undefined) return;
       const thread = this.#threads.find((candidate) => candidate.task === null) ?? this.#startThread();
-      if (thread === null) return;
-      const task = this.#queue.shift()!;
       task.thread = thread;
       thread.task = task;
       Atomics.store(thread.flag, 0, 0);
@@ -192,8 +198,11 @@ export class WorkerPool {
     }
   }
 
-  #startThread(): Thread | null {
-    if (this.#threads.length >= this.#options.size || this.#isStopped) return null;
+  #isRunning(tenant: string): boolean {
+    return this.#threads.some((thread) => thread.task?.tenant === tenant);
+  }
+
+  #startThread(): Thread {
     const cancelFlag = new SharedArrayBuffer(4);
     const setup: WorkerSetup = { cancelFlag, data: this.#options.data };
     const { heapMiB } = this.#options;

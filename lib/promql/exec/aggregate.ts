@@ -61,6 +61,7 @@ export function accumulate(source: RowSource, node: AggregateNode): RowSource {
     kernel.functions.queryAggregateBlock(
       op,
       to - from,
+      steps,
       block.rows,
       present,
       groups,

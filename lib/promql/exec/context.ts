@@ -34,6 +34,8 @@ export class QueryContext {
   readonly sets: LoadedSet[] = [];
   totalSamples = 0;
   peakSamples = 0;
+  /** Some source of the query makes notes while it is read: who could do without some of its rows reads them still. */
+  hasNotes = false;
   private readonly limits: QueryLimits;
   private heldSamples = 0;
   private lastPollMs = 0;
@@ -93,7 +95,7 @@ export class QueryContext {
       throw new VarveError(
         'limit',
         'query-samples-limit',
-        'query processing would load too many samples into memory in query execution',
+        `query processing would load too many samples into memory in query execution (query.max_samples: ${this.limits.samplesMax})`,
         { details: { samplesMax: this.limits.samplesMax } },
       );
     }

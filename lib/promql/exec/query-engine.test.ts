@@ -215,7 +215,8 @@ describe('limits', () => {
   test('too many samples', async () => {
     await expect(run(request('m', 0, 100_000, 1000), { samplesMax: 100 })).rejects.toMatchObject({
       kind: 'limit',
-      message: 'query processing would load too many samples into memory in query execution',
+      message:
+        'query processing would load too many samples into memory in query execution (query.max_samples: 100)',
     });
   });
 

@@ -1,4 +1,5 @@
-import { compareLabelSets } from '../../labels/index.js';
+import { compareLabelSets, type LabelSet } from '../../labels/index.js';
+import { polled } from '../../storage/index.js';
 import type { MatrixRoot, QueryPlan } from '../plan/index.js';
 import { executionError, type QueryContext, sameLabelsetError, timeOf } from './context.js';
 import type { QueryValue, RawSeries, ResultSeries } from './engine.js';
@@ -28,6 +29,8 @@ export function resultValue(
 ): { value: QueryValue; sortMs: number } {
   const { root, grid } = plan;
   const { isInstant, startMs, stepMs } = request;
+  const poll = () => context.poll();
+  const byLabels = (a: { labels: LabelSet }, b: { labels: LabelSet }) => compareLabelSets(a.labels, b.labels);
   switch (root.type) {
     case 'string':
       return { value: { type: 'string', timestampMs: startMs, value: root.value }, sortMs: 0 };
@@ -45,14 +48,14 @@ export function resultValue(
     case 'matrix': {
       const raw = rawMatrix(context, evaluator, root.matrix);
       const started = performance.now();
-      raw.sort((a, b) => compareLabelSets(a.labels, b.labels));
+      raw.sort(polled(byLabels, poll));
       const series = truncate(context, raw, request.limit);
       return { value: { type: 'rawMatrix', series }, sortMs: performance.now() - started };
     }
     case 'vector': {
       const series = resultSeries(context, evaluator.rows(root.node));
       const started = performance.now();
-      if (!isInstant) series.sort((a, b) => compareLabelSets(a.labels, b.labels));
+      if (!isInstant) series.sort(polled(byLabels, poll));
       const sortMs = performance.now() - started;
       const kept = truncate(context, series, request.limit);
       if (isInstant) return { value: { type: 'vector', timestampMs: startMs, series: kept }, sortMs };

@@ -248,7 +248,7 @@ export class Planner {
     const inner: Scope = { ...scope, func: expr.op };
     const param = expr.param === null ? null : unwrap(expr.param);
     const child = this.vector(expr.expr, inner);
-    const node = this.interner.node({
+    return this.interner.node({
       kind: 'aggregate',
       op: expr.op,
       child,
@@ -263,9 +263,6 @@ export class Planner {
       pos: expr.pos,
       uses: 0,
     });
-    node.childPos = expr.expr.pos;
-    node.paramPos = expr.param?.pos ?? expr.pos;
-    return node;
   }
 
   duration(ms: number, expr: DurationExpr | null, allowNegative = false): number {

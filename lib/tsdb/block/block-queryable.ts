@@ -18,6 +18,9 @@ import { SeriesColumns } from './series-columns.js';
 import { TombstoneCutter } from './tombstone-cutter.js';
 import type { Interval } from './tombstones.js';
 
+/** Series visited between two looks at whether somebody still waits: a millisecond or two. */
+const POLL_SERIES = 2048;
+
 /** Below this many series their labels are read rather than every value's postings. */
 const SERIES_SCAN_MAX = 4096;
 
@@ -139,7 +142,9 @@ export class BlockQueryable implements Queryable {
         return remaining.every((test) => test.accepts(entry));
       });
     });
+    let visited = 0;
     for (const ref of unitePostings(lists)) {
+      if (++visited % POLL_SERIES === 0) query.poll?.();
       index.series(ref, entry);
       if (hasChunkIn(entry, query.minTimeMs, query.maxTimeMs) && !visit(entry)) return;
     }

@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer';
+import { CHUNK_ENCODING } from '../../storage/index.js';
 
 /**
  * Reads the memory of a head that another thread writes. Offsets repeat lib/kernel/assembly/head/layout.ts, which says
@@ -29,12 +30,21 @@ const SYMBOL_BYTES = 16;
 const PAIR_BYTES = 32;
 const SERIES_BYTES = 64;
 const CHUNK_PAYLOAD = 24;
+const CHUNK_LONG_BYTES = 24;
+const CHUNK_LONG_PAYLOAD = 32;
+const FLAG_SEALED = 1;
 const FLAG_FORWARD = 4;
+const FLAG_HISTOGRAM = 8;
 const TOMBSTONE = 0xffffffff;
 
-export const CHUNK_KIND_XOR = 1;
 export const CHUNK_KIND_RAW = 2;
+const CHUNK_KIND_HISTOGRAM = 3;
 const CHUNK_MARKED = 0x100;
+
+/** Whether chunks of a kind have the length in a word of its own: those of histograms. */
+function isLong(kind: number): boolean {
+  return kind >= CHUNK_KIND_HISTOGRAM;
+}
 
 export class HeadMemory {
   readonly #memory: WebAssembly.Memory;
@@ -293,6 +303,21 @@ export class HeadMemory {
     return this.load(series + 20);
   }
 
+  /** Time of the newest in-order sample, ms; -2^63 before the first. For the thread that writes. */
+  lastTimeMs(series: number): number {
+    return (this.load(series + 28) | 0) * 2 ** 32 + this.load(series + 24);
+  }
+
+  /** Whether the newest in-order sample is a histogram. For the thread that writes. */
+  endsInHistogram(series: number): boolean {
+    return (this.load(series + 60) & FLAG_HISTOGRAM) !== 0;
+  }
+
+  /** Whether the newest chunk takes no more samples. For the thread that writes. */
+  isSealed(series: number): boolean {
+    return (this.load(series + 60) & FLAG_SEALED) !== 0;
+  }
+
   /**
    * Writes the newest in-order sample as a chunk of its own to `target` and returns its byte length, 18 at most, or 0
    * when a newer one has just taken its place.
@@ -337,11 +362,23 @@ export class HeadMemory {
   }
 
   chunkByteLength(chunk: number): number {
-    return this.#fixed(chunk + 4) & 0xffff;
+    const word = this.#fixed(chunk + 4);
+    return isLong((word >>> 16) & 0xff) ? this.#fixed(chunk + CHUNK_LONG_BYTES) : word & 0xffff;
   }
 
   chunkKind(chunk: number): number {
     return (this.#fixed(chunk + 4) >>> 16) & 0xff;
+  }
+
+  /** The CHUNK_ENCODING of the payload; not for raw chunks. */
+  chunkEncoding(chunk: number): number {
+    const kind = this.chunkKind(chunk);
+    if (!isLong(kind)) return CHUNK_ENCODING.xor;
+    return kind === CHUNK_KIND_HISTOGRAM ? CHUNK_ENCODING.histogram : CHUNK_ENCODING.floatHistogram;
+  }
+
+  #payloadAt(chunk: number): number {
+    return chunk + (isLong(this.chunkKind(chunk)) ? CHUNK_LONG_PAYLOAD : CHUNK_PAYLOAD);
   }
 
   isMarked(chunk: number): boolean {
@@ -369,7 +406,7 @@ export class HeadMemory {
     targetBytes: Uint8Array,
     address: number,
   ): void {
-    const from = chunk + CHUNK_PAYLOAD;
+    const from = this.#payloadAt(chunk);
     if (from + byteLength + 8 > this.#byteLength) this.#grow();
     const words = this.#words;
     const start = from >>> 2;
@@ -383,11 +420,11 @@ export class HeadMemory {
   /** A copy of the payload of a chunk. */
   payload(chunk: number, sampleCount: number): Uint8Array {
     const length = this.chunkByteLength(chunk);
-    const from = chunk + CHUNK_PAYLOAD;
+    const from = this.#payloadAt(chunk);
     if (from + length > this.#byteLength) this.#grow();
     const copy = new Uint8Array(length);
     copy.set(this.#bytes.subarray(from, from + length));
-    if (this.chunkKind(chunk) === CHUNK_KIND_XOR) {
+    if (this.chunkKind(chunk) !== CHUNK_KIND_RAW) {
       copy[0] = sampleCount >>> 8;
       copy[1] = sampleCount & 0xff;
     }

@@ -5,6 +5,7 @@ import {
   CHUNK_ENCODING,
   type ChunkArena,
   type LabelQuery,
+  polled,
   type Queryable,
   type SelectHints,
   type SeriesSet,
@@ -16,6 +17,8 @@ import { type Selection, SelectionCache } from './selection-cache.js';
 
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
+/** Series visited between two looks at whether somebody still waits: a millisecond or two. */
+const POLL_SERIES = 2048;
 /** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
 const LATE_SAMPLES_PER_CHUNK = 240;
 /**
@@ -107,6 +110,7 @@ export class HeadReader implements Queryable {
       for (const ref of this.#postings.select(matchers)) {
         if (seen.has(ref)) continue;
         seen.add(ref);
+        if (seen.size % POLL_SERIES === 0) query.poll?.();
         const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
         if (labels === 0) continue;
         const count = memory.load(labels);
@@ -118,7 +122,7 @@ export class HeadReader implements Queryable {
         found.push(set);
       }
     }
-    found.sort(compareLabelSets);
+    found.sort(polled(compareLabelSets, query.poll));
     return Promise.resolve(limited(found, query.limit));
   }
 
@@ -126,8 +130,10 @@ export class HeadReader implements Queryable {
   #eachPair(query: LabelQuery, visit: (pair: number) => void): void {
     const memory = this.#memory;
     const seen = new Set<number>();
+    let visited = 0;
     for (const matchers of query.matcherSets) {
       for (const ref of this.#postings.select(matchers)) {
+        if (++visited % POLL_SERIES === 0) query.poll?.();
         const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
         if (labels === 0) continue;
         const count = memory.load(labels);
@@ -185,6 +191,7 @@ class SeriesColumns {
   #slabWords: Uint32Array = new Uint32Array(0);
   // Chunks of the series in hand, newest first.
   #found = new Uint32Array(16);
+  readonly #lateHistograms: number[] = [];
 
   constructor(
     memory: HeadMemory,
@@ -229,15 +236,20 @@ class SeriesColumns {
       this.#found[found++] = chunk;
     }
     let late = 0;
+    const histograms = this.#lateHistograms;
+    histograms.length = 0;
     for (let chunk = memory.newestLateChunk(series); chunk !== 0; chunk = memory.olderChunk(chunk)) {
       const count = memory.chunkSampleCount(chunk);
-      if (memory.chunkMaxTime(chunk) >= minTimeMs && memory.chunkMinTime(chunk) <= maxTimeMs) late += count;
+      if (memory.chunkMaxTime(chunk) < minTimeMs || memory.chunkMinTime(chunk) > maxTimeMs) continue;
+      if (memory.chunkKind(chunk) === CHUNK_KIND_RAW) late += count;
+      else histograms.push(chunk);
     }
-    if (found === 0 && late === 0) return;
+    if (found === 0 && late === 0 && histograms.length === 0) return;
     const firstChunk = this.#chunkCount;
     if (!withoutChunks) {
       for (let i = found - 1; i >= 0; i--) this.#copyChunk(this.#found[i]!);
       if (late > 0) this.#addLate(series, late, firstChunk);
+      if (histograms.length > 0) this.#addLateHistograms(firstChunk);
     }
     this.#end(pick);
   }
@@ -255,10 +267,15 @@ class SeriesColumns {
     if (!STORES_IN_ORDER || memory.newestLateChunk(series) !== 0) return false;
     const time = memory.chunkMaxTime(chunk);
     if (time < minTimeMs || time > maxTimeMs) return false;
+    if (memory.chunkEncoding(chunk) !== CHUNK_ENCODING.xor) {
+      // The chunk that holds it is little to copy, but the others need not be looked at.
+      this.#copyChunk(chunk);
+      return true;
+    }
     const address = this.#room(ONE_SAMPLE_BYTES);
     const byteLength = memory.newestSampleInto(series, time, this.#slab, address);
     if (byteLength === 0) return false;
-    this.#addChunk(address, byteLength, time, time);
+    this.#addChunk(address, byteLength, time, time, CHUNK_ENCODING.xor);
     return true;
   }
 
@@ -276,7 +293,7 @@ class SeriesColumns {
     return address;
   }
 
-  #addChunk(address: number, byteLength: number, minTime: number, maxTime: number): void {
+  #addChunk(address: number, byteLength: number, minTime: number, maxTime: number, encoding: number): void {
     if (this.#chunkCount === this.#addresses.length) {
       this.#addresses = grown(this.#addresses);
       this.#byteLengths = grown(this.#byteLengths);
@@ -291,7 +308,7 @@ class SeriesColumns {
     this.#byteLengths[i] = byteLength;
     this.#minTimes[i] = minTime;
     this.#maxTimes[i] = maxTime;
-    this.#encodings[i] = CHUNK_ENCODING.xor;
+    this.#encodings[i] = encoding;
   }
 
   #copyChunk(chunk: number): void {
@@ -301,7 +318,13 @@ class SeriesColumns {
     const byteLength = memory.chunkByteLength(chunk);
     const address = this.#room(byteLength);
     memory.copyPayload(chunk, count, byteLength, this.#slabWords, this.#slab, address);
-    this.#addChunk(address, byteLength, memory.chunkMinTime(chunk), memory.chunkMaxTime(chunk));
+    this.#addChunk(
+      address,
+      byteLength,
+      memory.chunkMinTime(chunk),
+      memory.chunkMaxTime(chunk),
+      memory.chunkEncoding(chunk),
+    );
   }
 
   /** Late samples of a series become further chunks, put in their place by first time. */
@@ -320,13 +343,30 @@ class SeriesColumns {
       );
       const address = this.#room(encoded.length);
       this.#slab.set(encoded, address);
-      this.#addChunk(address, encoded.length, first, last);
-      for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
-        swap(this.#addresses, i);
-        swap(this.#byteLengths, i);
-        swap(this.#minTimes, i);
-        swap(this.#maxTimes, i);
-      }
+      this.#addChunk(address, encoded.length, first, last, CHUNK_ENCODING.xor);
+      this.#place(firstChunk);
+    }
+  }
+
+  /** Late histograms are chunks already. Those stored first come first among equal times. */
+  #addLateHistograms(firstChunk: number): void {
+    const memory = this.#memory;
+    const chunks = this.#lateHistograms.reverse();
+    chunks.sort((a, b) => memory.chunkMinTime(a) - memory.chunkMinTime(b));
+    for (const chunk of chunks) {
+      this.#copyChunk(chunk);
+      this.#place(firstChunk);
+    }
+  }
+
+  /** Moves the chunk added last to its place by first time among those of its series. */
+  #place(firstChunk: number): void {
+    for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
+      swap(this.#addresses, i);
+      swap(this.#byteLengths, i);
+      swap(this.#minTimes, i);
+      swap(this.#maxTimes, i);
+      swap(this.#encodings, i);
     }
   }
 
@@ -418,7 +458,7 @@ function grownTimes(old: Float64Array): Float64Array<ArrayBuffer> {
   return bigger;
 }
 
-function swap(column: Uint32Array | Float64Array, i: number): void {
+function swap(column: Uint32Array | Float64Array | Uint8Array, i: number): void {
   const value = column[i]!;
   column[i] = column[i - 1]!;
   column[i - 1] = value;

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { serveTasks } from '../serve.js';
+import { lowerThreadPriority } from '../thread-priority.js';
 
 /** A thread for the pool's tests: does what the payload says. */
 serveTasks(async (payload, context) => {
@@ -12,6 +14,11 @@ serveTasks(async (payload, context) => {
     case 'spin':
       while (!context.isCancelled() && performance.now() < context.deadlineMs);
       return { value: 'stopped', transfer: [] };
+    case 'nice': {
+      const done = lowerThreadPriority(Number(text));
+      const stat = readFileSync('/proc/thread-self/stat', 'utf8');
+      return { value: [done, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[16])], transfer: [] };
+    }
     case 'hang':
       for (;;);
     default:

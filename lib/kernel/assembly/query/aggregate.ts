@@ -1,5 +1,5 @@
 // Aggregations that accumulate in place: each row of a block is added to the state rows of its group, so the number of
-// input series does not matter. State row g of a part is at `part + g * stepCount` elements.
+// input series does not matter. State row g of a part is at `part + g * steps` elements.
 //
 //   operator        part 1   part 2        part 3   flags
 //   sum             sum      compensation  -        1 = has a value
@@ -9,7 +9,7 @@
 //   group           1        -             -        1
 //   stddev, stdvar  mean     M2            count    1
 
-import { isInfinite, stepCount } from './columns';
+import { isInfinite } from './columns';
 
 const SUM: u32 = 0;
 const AVG: u32 = 1;
@@ -20,12 +20,14 @@ const GROUP: u32 = 5;
 const STDDEV: u32 = 6;
 const STDVAR: u32 = 7;
 
-/** Adds `series` rows to their groups; `groups` holds a u32 group number per row. */
+/**
+ * Adds `series` rows to their groups; `groups` holds a u32 group number per row. The steps of rows are named, as those
+ * set last may be another expression's.
+ */
 export function queryAggregateBlock(
-  operator: u32, series: u32, rows: usize, present: usize, groups: usize,
+  operator: u32, series: u32, steps: u32, rows: usize, present: usize, groups: usize,
   part1: usize, part2: usize, part3: usize, flags: usize,
 ): void {
-  const steps = stepCount;
   for (let i: u32 = 0; i < series; i++) {
     const at = <usize>load<u32>(groups + ((<usize>i) << 2)) * <usize>steps;
     const p1 = part1 + (at << 3);
