@@ -1,4 +1,4 @@
-import type { ApiAnswer, Difference } from './compare.js';
+import type { ApiAnswer, Difference, HistogramJson } from './compare.js';
 
 /**
  * Differences from Prometheus 3.5 that are there on purpose, because the language moved on: Varve speaks that of the
@@ -10,6 +10,8 @@ export interface ExplainedCase {
   readonly query: string;
   readonly isRange: boolean;
   readonly difference: Difference;
+  /** All differences of the query. */
+  readonly all: readonly Difference[];
 }
 
 export interface Explanation {
@@ -31,6 +33,32 @@ function isRounding({ theirs, ours }: Difference): boolean {
   const [a, b] = [theirs, ours].map((text) => Number(/"([^"]*)"\]$/.exec(text)?.[1]));
   // The sign of a zero that is the least or the greatest is that of the first.
   return Math.abs(a! - b!) <= 1e-4 * Math.abs(a!);
+}
+
+/** Whether every number of our histogram is the same part of theirs. */
+function isScaled({ theirs, ours }: Difference): boolean {
+  const [a, b] = [theirs, ours].map((text) => numbersOf(/\[[\d.]+,(\{.*\})\]$/.exec(text)?.[1]));
+  if (a === undefined || b === undefined || a.length === 0 || a.length !== b.length) return false;
+  const factor = b[0]! / a[0]!;
+  return a.every((x, i) => !(Math.abs(b[i]! - x * factor) > 1e-9 * Math.abs(x)));
+}
+
+const SORTING = /^(?:sort|sort_desc|topk|bottomk)\b/;
+
+/** Whether the buckets of their histogram miss some of its count, and ours do not. */
+function losesObservations({ theirs, ours }: Difference): boolean {
+  const [lost, kept] = [theirs, ours].map((text) => {
+    const [count = 0, , ...buckets] = numbersOf(/\[[\d.]+,(\{.*\})\]$/.exec(text)?.[1]);
+    return Math.abs(count - buckets.reduce((sum, one) => sum + one, 0)) / count;
+  });
+  return lost! > 1e-9 && kept! < 1e-9;
+}
+
+/** Count, sum and bucket counts of a histogram in JSON. */
+function numbersOf(json: string | undefined): number[] {
+  if (json === undefined) return [];
+  const { count, sum, buckets = [] } = JSON.parse(json) as HistogramJson;
+  return [count, sum, ...buckets.map((bucket) => bucket[3])].map(Number);
 }
 
 /** Differences in data. A rule gets the smallest query that still differs, and this has to fit exactly. */
@@ -164,6 +192,86 @@ export const EXPLANATIONS: readonly Explanation[] = [
         /"-(?:3[012]\d|7[0-4]\d)(?:\.\d+)?"\]$/.test(text),
       ),
   },
+  {
+    name: 'custom buckets with different bounds are reconciled with an info (3.8), refused with a warning before',
+    explains: ({ difference, all }) =>
+      difference.field !== 'status' &&
+      all.some(
+        ({ field, theirs, ours }) =>
+          (field === 'warnings' &&
+            theirs.includes('vector contains histograms with incompatible custom buckets')) ||
+          (field === 'infos' && ours.includes('mismatched custom buckets were reconciled')),
+      ),
+  },
+  {
+    name: 'custom buckets with different bounds in + and - (3.8), where another annotation of the step stands for both',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'series') &&
+      /\b(?:custom|mixed)\b.* [+-] .*\b(?:custom|mixed)\b/.test(query),
+  },
+  {
+    name: 'sums and means of histograms lose no observations when zero buckets grow (3.8)',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /\b(?:avg|sum)/.test(query) && losesObservations(difference),
+  },
+  {
+    name: 'histogram statistics: 3.5 compares and subtracts histograms that it read without their buckets',
+    explains: ({ query }) => /\bhistogram_(?:count|sum|avg)\(.* (?:==|!=|\+|-) /.test(query),
+  },
+  {
+    name: 'an order by rates of histograms, which do not extrapolate below zero (3.6)',
+    explains: ({ query, difference }) =>
+      difference.field === 'order' &&
+      SORTING.test(query) &&
+      /\bhistogram_.*\b(?:rate|increase)\(/.test(query),
+  },
+  {
+    name: 'other custom bounds are a counter reset only if counts on the common ones shrank (3.8), always before',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'infos') &&
+      /\b(?:resets|irate)\(custom\b/.test(query),
+  },
+  {
+    name: 'rate and increase of histograms do not extrapolate below zero (3.6)',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /\b(?:rate|increase)\(/.test(query) && isScaled(difference),
+  },
+  {
+    name: 'histogram_quantile with NaN observations: 3.5 does not take the rank back by the buckets before',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /^histogram_quantile\(.*\bstrange\b/.test(query),
+  },
+  {
+    name: 'sums of histogram statistics warn of conflicting counter resets, which 3.5 does not know',
+    explains: ({ difference }) =>
+      difference.field === 'warnings' &&
+      !difference.theirs.includes('conflicting') &&
+      difference.ours
+        .replace(
+          /"PromQL warning: conflicting counter resets during histogram aggregation \(\d+:\d+\)",?/,
+          '',
+        )
+        .replace(/,]$/, ']') === difference.theirs,
+  },
+  {
+    name: 'statistics of histograms keep the gauge hint, which 3.5 loses',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /\bhistogram_(?:count|sum|avg)\(.*\bdelay\b/.test(query),
+  },
+  {
+    name: 'the text of a histogram shows last digits, which compensated sums (3.7) round otherwise',
+    explains: ({ query, difference }) =>
+      difference.field === 'series' &&
+      Number.parseInt(difference.theirs, 10) === Number.parseInt(difference.ours, 10) &&
+      /^count_values\b.*\b(?:sum|avg)/.test(query),
+  },
+  {
+    name: 'empty buckets of a chunk: NaN when multiplied with Inf or NaN, and which ones there are is up to the chunk',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' &&
+      /\b(?:Inf|NaN)\b/.test(query) &&
+      /"buckets":.*"NaN"\]/.test(difference.theirs),
+  },
 ];
 
 type Side = 'theirs' | 'ours';
@@ -180,6 +288,25 @@ interface Rewording {
 
 const REWORDINGS: readonly Rewording[] = [
   {
+    name: 'annotations name a metric only if it has a name',
+    side: 'theirs',
+    pattern:
+      /^(PromQL (?:warning: bucket label|warning: vector contains a mix of classic|info: input to histogram_\w+) .*) for metric name ""( \(\d+:\d+\))$/,
+    reword: ([, text = '', position = '']) => text + position,
+  },
+  {
+    name: 'infos on NaN observations are about the vector (3.6), the first argument before (ours)',
+    side: 'ours',
+    pattern: /^(PromQL info: input to histogram_(?:quantile|fraction) has NaN observations, .*) \(\d+:\d+\)$/,
+    reword: ([, text = '']) => text,
+  },
+  {
+    name: 'infos on NaN observations are about the vector (3.6), the first argument before (theirs)',
+    side: 'theirs',
+    pattern: /^(PromQL info: input to histogram_(?:quantile|fraction) has NaN observations, .*) \(\d+:\d+\)$/,
+    reword: ([, text = '']) => text,
+  },
+  {
     name: 'a ratio that is NaN is said once',
     side: 'theirs',
     pattern: /^Ratio value NaN is NaN$/,
@@ -190,12 +317,6 @@ const REWORDINGS: readonly Rewording[] = [
     side: 'theirs',
     pattern: /^Scalar value NaN overflows int64$/,
     reword: () => 'Parameter value is NaN',
-  },
-  {
-    name: 'annotations name a metric only if it has a name',
-    side: 'theirs',
-    pattern: /^(PromQL (?:warning|info): .*) for metric name ""( \(\d+:\d+\))$/,
-    reword: ([, text = '', position = '']) => text + position,
   },
   {
     name: 'annotations on classic histograms name the metric only with delayed name removal',

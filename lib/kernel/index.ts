@@ -1,5 +1,11 @@
 export { CodecKernel, codecKernel } from './codec.js';
-export { FORMAT_POINTS_MAX, formatKernel } from './format.js';
+export {
+  FORMAT_LABELS_MAX,
+  FORMAT_POINTS_MAX,
+  FORMAT_SERIES_MAX,
+  type FormatKernel,
+  formatKernel,
+} from './format.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
 export {
   CHUNK_CHANGE,

@@ -16,6 +16,7 @@ import { encodeSuccess } from './encode.js';
 import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
+import type { LocalQueries } from './local-queries.js';
 import {
   checkTimeLeft,
   optionalDuration,
@@ -30,7 +31,7 @@ import {
   unescapeLabelName,
 } from './params.js';
 import { originOf, QueryLog } from './query-log.js';
-import { queryWindow } from './query-window.js';
+import { queryWindow, type TimeWindow } from './query-window.js';
 import { runTask } from './run-task.js';
 import { answerSearch, SEARCH_ENDPOINTS, type SearchParts } from './search-api.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
@@ -76,6 +77,8 @@ export interface QueryApiOptions {
 
 export interface QueryApiParts {
   readonly pool: WorkerPool;
+  /** Answers the queries that need no thread; without it, all go to the pool. */
+  readonly local?: LocalQueries;
   readonly provider: SourceProvider;
   readonly limits: LimitsProvider;
   readonly clock: Clock;
@@ -237,8 +240,13 @@ export class QueryApi {
     request: (QueryTask & { kind: 'query' })['request'],
     timeoutMs: number,
   ): Promise<void> {
+    const { local } = this.#parts;
+    const isConstant = local?.takesConstant(request) === true;
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
-    const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const snapshot = isConstant
+      ? null
+      : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
     const { withStats, notes } = parseStats(call.params);
     const limits = this.#parts.limits.of(call.tenant);
     const fetchLimits = {
@@ -246,7 +254,7 @@ export class QueryApi {
       chunksMax: limits.maxFetchedChunksPerQuery,
     };
     const answerBytesMax = limits.maxQueryResponseSize;
-    const { sources } = snapshot;
+    const sources = snapshot?.sources ?? [];
     const what = { request, withStats, notes };
     const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
     const { exchange, tenant } = call;
@@ -256,7 +264,10 @@ export class QueryApi {
     const ended = this.#log.begin({ tenant, query, startMs, endMs, stepMs, origin });
     let answer: TaskAnswer;
     try {
-      answer = await this.#runTask(call, task, timeoutMs, snapshot);
+      answer =
+        isLocal && local !== undefined
+          ? await runHere(local, task, timeoutMs, snapshot)
+          : await this.#runTask(call, task, timeoutMs, snapshot);
     } catch (error) {
       ended({ status: statusOf(error), samples: 0 });
       throw error;
@@ -454,6 +465,33 @@ export class QueryApi {
     const { status, body } = await this.#runTask(call, task, this.#options.timeoutMs, null);
     if (status !== 200) call.exchange.send(status, JSON_TYPE, body);
     return status === 200;
+  }
+}
+
+function isSmall(
+  local: LocalQueries | undefined,
+  request: (QueryTask & { kind: 'query' })['request'],
+  window: TimeWindow,
+  snapshot: SourceSnapshot,
+): boolean {
+  try {
+    return local?.takes(request, window, snapshot) === true;
+  } catch (error) {
+    snapshot.release();
+    throw error;
+  }
+}
+
+async function runHere(
+  local: LocalQueries,
+  task: QueryTask,
+  timeoutMs: number,
+  snapshot: SourceSnapshot | null,
+): Promise<TaskAnswer> {
+  try {
+    return await local.run(task, timeoutMs);
+  } finally {
+    snapshot?.release();
   }
 }
 
