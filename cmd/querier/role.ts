@@ -5,6 +5,7 @@ import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import {
   type BuildInfo,
+  LocalQueries,
   QueryApi,
   type QueryWorkerData,
   ReadApi,
@@ -91,7 +92,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       flags: () => flagsOf(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
     },
-    apiParts,
+    { ...apiParts, local: new LocalQueries(data) },
   );
   api.mount(parts.server);
   const { timeoutMs, lookbackDeltaMs, maxSamples, maxMemoryBytes } = query;

@@ -43,6 +43,13 @@ export const AGGREGATION = {
   stdvar: 7,
 } as const;
 
+/** Comparisons that filter in the kernel; numbers of assembly/query/filter.ts. */
+export const COMPARISON = { '==': 0, '!=': 1, '<': 2, '<=': 3, '>': 4, '>=': 5 } as const;
+
+/** Steps of one `queryQuantileSteps`, and bytes of its work area beside the values. */
+export const QUANTILE_STEPS = 8;
+export const QUANTILE_WORK_BYTES = 64;
+
 /** How an instant selector reads: values, sample times in seconds, or interpolated values. */
 export const INSTANT_MODE = { values: 0, times: 1, smoothed: 2 } as const;
 
@@ -135,6 +142,26 @@ export interface QueryExports {
     flags: number,
   ): void;
   queryQuantile(base: number, length: number, q: number): number;
+  queryQuantileSteps(
+    members: number,
+    count: number,
+    steps: number,
+    step: number,
+    rows: number,
+    present: number,
+    quantiles: number,
+    row: number,
+    presentRow: number,
+    work: number,
+  ): void;
+  queryFilter(
+    operator: number,
+    series: number,
+    steps: number,
+    rows: number,
+    present: number,
+    scalars: number,
+  ): void;
 }
 
 const FREE_BEGIN = 16384;
@@ -156,7 +183,9 @@ export class QueryKernel {
   u32!: Uint32Array;
   u8!: Uint8Array;
   functions!: QueryExports;
-  private memory!: WebAssembly.Memory;
+  /** Shared, so that other threads can make instances over it. Another one when `memoryNumber` is another. */
+  memory!: WebAssembly.Memory;
+  memoryNumber = 0;
   private top = FREE_BEGIN;
   private readonly bytesMax: number;
 
@@ -169,6 +198,11 @@ export class QueryKernel {
   /** Bytes in use by the running query. */
   get usedBytes(): number {
     return this.top - FREE_BEGIN;
+  }
+
+  /** Bytes that the running query may still reserve. */
+  get freeBytes(): number {
+    return this.bytesMax - this.usedBytes;
   }
 
   /** Reserves memory, 8-byte aligned, contents undefined. @throws VarveError limit `query-memory-limit` */
@@ -216,7 +250,14 @@ export class QueryKernel {
     if (this.u8.length > KEEP_BYTES_MAX) this.renew();
   }
 
+  /** Takes a new memory for the next query: another thread may still write into this one. */
+  abandon(): void {
+    this.top = FREE_BEGIN;
+    this.renew();
+  }
+
   private renew(): void {
+    this.memoryNumber++;
     this.memory = createMemory(Math.min(INITIAL_BYTES, this.bytesMax), this.bytesMax + 2 * 65536);
     this.functions = instantiate<QueryExports>(this.memory);
     this.takeViews();

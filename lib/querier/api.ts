@@ -9,12 +9,14 @@ import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
 import { MemoryTidy, type WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
+import { blocksData } from './blocks-data.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
 import { rulesData, targetsData, targetsMetadataData } from './empty-api.js';
 import { encodeSuccess } from './encode.js';
 import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
+import type { LocalQueries } from './local-queries.js';
 import {
   checkTimeLeft,
   optionalDuration,
@@ -23,13 +25,15 @@ import {
   parseLimit,
   parseLookback,
   parseRange,
+  parseStats,
   TIME_MS_MAX,
   TIME_MS_MIN,
   unescapeLabelName,
 } from './params.js';
 import { originOf, QueryLog } from './query-log.js';
-import { queryWindow } from './query-window.js';
+import { queryWindow, type TimeWindow } from './query-window.js';
 import { runTask } from './run-task.js';
+import { answerSearch, SEARCH_ENDPOINTS, type SearchParts } from './search-api.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
   type BuildInfo,
@@ -73,6 +77,8 @@ export interface QueryApiOptions {
 
 export interface QueryApiParts {
   readonly pool: WorkerPool;
+  /** Answers the queries that need no thread; without it, all go to the pool. */
+  readonly local?: LocalQueries;
   readonly provider: SourceProvider;
   readonly limits: LimitsProvider;
   readonly clock: Clock;
@@ -115,7 +121,7 @@ export class QueryApi {
     const get: readonly Method[] = ['GET'];
     const fixed = (data: () => string): Handle => this.#small(async () => data());
     const hidden = this.#options.tenant.multitenancy;
-    const routes: readonly (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
+    const routes: (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
       [both, '/series', (call) => this.#series(call)],
       [both, '/labels', (call) => this.#labelNames(call)],
       // Prometheus itself has no POST here, but Grafana's scopes use it.
@@ -126,9 +132,11 @@ export class QueryApi {
       [both, '/cardinality/label_names', (call) => this.#cardinality(call, 'labelNames')],
       [both, '/cardinality/label_values', (call) => this.#cardinality(call, 'labelValues')],
       [both, '/cardinality/active_series', (call) => this.#cardinality(call, 'activeSeries')],
+      [get, '/series/count', this.#small(({ tenant }) => this.#seriesCount(tenant))],
       [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
       [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
       [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo(hidden))],
+      [get, '/status/tsdb/blocks', this.#small(({ tenant }) => blocksData(this.#parts.provider, tenant))],
       [get, '/status/tsdb', this.#small(({ tenant, params }) => this.#tsdb(tenant, params))],
       [get, '/status/walreplay', fixed(() => WAL_REPLAY_DATA)],
       [get, '/status/active_queries', (call) => this.#activeQueries(call)],
@@ -142,6 +150,14 @@ export class QueryApi {
       [get, '/notifications', fixed(() => '[]')],
       [get, '/features', fixed(() => stringifyHtml(this.#options.features))],
     ];
+    const search: SearchParts = {
+      provider: this.#parts.provider,
+      nowMs: () => this.#parts.clock.nowMs(),
+      run: (call, task, snapshot) => this.#runTask(call, task, this.#options.timeoutMs, snapshot),
+    };
+    for (const endpoint of SEARCH_ENDPOINTS) {
+      routes.push([both, `/search/${endpoint}`, (call) => answerSearch(call, endpoint, search)]);
+    }
     // Settings concern whoever runs the process: tenants of a shared one are not told (the operator has /config).
     const settings: typeof routes = [
       [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
@@ -224,17 +240,23 @@ export class QueryApi {
     request: (QueryTask & { kind: 'query' })['request'],
     timeoutMs: number,
   ): Promise<void> {
+    const { local } = this.#parts;
+    const isConstant = local?.takesConstant(request) === true;
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
-    const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
-    const withStats = call.params.get('stats') !== '';
+    const snapshot = isConstant
+      ? null
+      : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
+    const { withStats, notes } = parseStats(call.params);
     const limits = this.#parts.limits.of(call.tenant);
     const fetchLimits = {
       seriesMax: limits.maxFetchedSeriesPerQuery,
       chunksMax: limits.maxFetchedChunksPerQuery,
     };
     const answerBytesMax = limits.maxQueryResponseSize;
-    const { sources } = snapshot;
-    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, answerBytesMax, sources };
+    const sources = snapshot?.sources ?? [];
+    const what = { request, withStats, notes };
+    const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();
@@ -242,7 +264,10 @@ export class QueryApi {
     const ended = this.#log.begin({ tenant, query, startMs, endMs, stepMs, origin });
     let answer: TaskAnswer;
     try {
-      answer = await this.#runTask(call, task, timeoutMs, snapshot);
+      answer =
+        isLocal && local !== undefined
+          ? await runHere(local, task, timeoutMs, snapshot)
+          : await this.#runTask(call, task, timeoutMs, snapshot);
     } catch (error) {
       ended({ status: statusOf(error), samples: 0 });
       throw error;
@@ -396,6 +421,11 @@ export class QueryApi {
     return metadataData(await this.#parts.provider.metadata(tenant), params);
   }
 
+  /** The series in memory, as VictoriaMetrics tells them. */
+  async #seriesCount(tenant: string): Promise<string> {
+    return `[${(await this.#parts.provider.headStats(tenant, 0)).seriesCount}]`;
+  }
+
   async #tsdb(tenant: string, params: Params): Promise<string> {
     const limit = parseTsdbLimit(params);
     return tsdbData(await this.#parts.provider.headStats(tenant, limit), limit);
@@ -435,6 +465,33 @@ export class QueryApi {
     const { status, body } = await this.#runTask(call, task, this.#options.timeoutMs, null);
     if (status !== 200) call.exchange.send(status, JSON_TYPE, body);
     return status === 200;
+  }
+}
+
+function isSmall(
+  local: LocalQueries | undefined,
+  request: (QueryTask & { kind: 'query' })['request'],
+  window: TimeWindow,
+  snapshot: SourceSnapshot,
+): boolean {
+  try {
+    return local?.takes(request, window, snapshot) === true;
+  } catch (error) {
+    snapshot.release();
+    throw error;
+  }
+}
+
+async function runHere(
+  local: LocalQueries,
+  task: QueryTask,
+  timeoutMs: number,
+  snapshot: SourceSnapshot | null,
+): Promise<TaskAnswer> {
+  try {
+    return await local.run(task, timeoutMs);
+  } finally {
+    snapshot?.release();
   }
 }
 

@@ -59,6 +59,26 @@ describe('WorkerPool', () => {
     expect(pool.threadCount).toBe(2);
   });
 
+  test('sends a call for help to an idle thread, which leaves it for a task of its own', async () => {
+    const pool = makePool({ size: 2 });
+    await Promise.all([run(pool, 'a', 'echo', '1'), run(pool, 'a', 'echo', '2')]);
+    expect(await run(pool, 'a', 'call', '60000')).toBe('helped');
+    // The helper goes on until it is wanted: two tasks at once need it.
+    expect(await Promise.all([run(pool, 'a', 'echo', '3'), run(pool, 'a', 'echo', '4')])).toEqual(['3', '4']);
+    expect(pool.crashCount).toBe(0);
+  });
+
+  test('asks no thread that has a task, and starts the first one that could help', async () => {
+    const pool = makePool({ size: 2 });
+    const controller = new AbortController();
+    expect(await run(pool, 'a', 'call', '1')).toBe('nobody');
+    expect(pool.threadCount).toBe(2);
+    const spinning = run(pool, 'a', 'spin', '', { timeoutMs: 60_000, signal: controller.signal });
+    expect(await run(pool, 'a', 'call', '20')).toBe('nobody');
+    controller.abort();
+    await expect(spinning).rejects.toMatchObject({ code: 'query-cancelled' });
+  });
+
   test('passes the error of a task on', async () => {
     await expect(run(makePool(), 'a', 'throw', 'boom')).rejects.toMatchObject({
       kind: 'internal',
