@@ -1,6 +1,7 @@
 export { CodecKernel, codecKernel } from './codec.js';
 export { FORMAT_POINTS_MAX, formatKernel } from './format.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
+export { type DeletedSpan, MergeKernel } from './merge.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,
