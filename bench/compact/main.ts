@@ -1,10 +1,11 @@
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { findPeer, startPrometheus } from '../../e2e/peers.js';
 import { makeFolder, pause, stopAll } from '../../e2e/processes.js';
+import { isBlockName } from '../../lib/tsdb/block/index.js';
 import { diskBytes, usageOf } from '../load/index.js';
 
 /**
@@ -52,7 +53,7 @@ function compactByVarve(sources: readonly string[]): Result {
 function findCompacted(dataDir: string): { folder: string; samples: number } | null {
   for (const name of readdirSync(dataDir)) {
     const file = join(dataDir, name, 'meta.json');
-    if (name.includes('.') || !statSync(file, { throwIfNoEntry: false })?.isFile()) continue;
+    if (!isBlockName(name) || !existsSync(file)) continue;
     const meta = JSON.parse(readFileSync(file, 'utf8'));
     if (meta.compaction.level > 1) return { folder: join(dataDir, name), samples: meta.stats.numSamples };
   }
@@ -129,11 +130,14 @@ if (values.help) {
       `${inputSamples / 1e6} M samples, ${(diskBytes(folder) / 2 ** 20).toFixed(0)} MiB\n`,
   );
   const results: Result[] = [];
-  if (targets.includes('varve')) results.push(compactByVarve(sources));
+  const report = (result: Result): void => {
+    results.push(result);
+    process.stdout.write(line(result, inputSamples));
+  };
+  if (targets.includes('varve')) report(compactByVarve(sources));
   if (targets.includes('prometheus') && findPeer('prometheus') !== null) {
-    results.push(await compactByPrometheus(folder));
+    report(await compactByPrometheus(folder));
   }
-  for (const result of results) process.stdout.write(line(result, inputSamples));
   if (results.length === 2) {
     const [ours, theirs] = results as [Result, Result];
     process.stdout.write(

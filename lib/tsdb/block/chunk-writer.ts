@@ -67,6 +67,7 @@ export class ChunkWriter {
 
   /** Fsyncs the last segment and the directory. */
   finish(): void {
+    this.#bytesBefore = this.byteCount;
     this.#sink?.finish();
     this.#sink = null;
     fsyncDirectory(this.#directory);

@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type BlockMeta,
@@ -66,6 +66,7 @@ export class BlockOutput {
     this.#indexBytes = 0;
   }
 
+  /** Bytes of chunks and index; before `finish` of the series only. */
   get byteCount(): number {
     return this.#indexBytes + this.#chunks.byteCount;
   }
@@ -116,6 +117,7 @@ export class BlockOutput {
   finish(meta: BlockMeta): void {
     this.#chunks.finish();
     this.index.finish();
+    this.#indexBytes = statSync(this.index.path).size;
     writeBlockMeta(this.#temporary, meta);
     writeTombstones(this.#temporary, new Map());
     fsyncDirectory(this.#temporary);

@@ -21,6 +21,7 @@ const FIRST_BYTES = 1024;
  * the chunk read last, until the next read.
  */
 export class ChunkStream {
+  readonly #directory: string;
   readonly #windows: readonly FileWindow[];
   /** Holds the chunk: bytes of a window. */
   bytes: Uint8Array;
@@ -33,7 +34,8 @@ export class ChunkStream {
   encoding: number;
   sampleCount: number;
 
-  private constructor(windows: readonly FileWindow[]) {
+  private constructor(directory: string, windows: readonly FileWindow[]) {
+    this.#directory = directory;
     this.#windows = windows;
     this.bytes = new Uint8Array(0);
     this.frameStart = 0;
@@ -60,7 +62,7 @@ export class ChunkStream {
       for (const window of windows) window.source.close();
       throw error;
     }
-    return new ChunkStream(windows);
+    return new ChunkStream(directory, windows);
   }
 
   get byteCount(): number {
@@ -130,7 +132,7 @@ export class ChunkStream {
   /** File and offset of a chunk, for errors of those who decode it. */
   place(ref: number): { readonly file: string; readonly offset: number } {
     const segment = Math.floor(ref / SEGMENT_SCALE);
-    const file = this.#windows[segment]?.source.name ?? `segment ${segment}`;
+    const file = this.#windows[segment]?.source.name ?? this.#directory;
     return { file, offset: ref % SEGMENT_SCALE };
   }
 
@@ -166,10 +168,10 @@ export class ChunkStream {
     const offset = ref % SEGMENT_SCALE;
     const window = this.#windows[segment];
     if (window === undefined || offset < SEGMENT_HEADER_BYTES || offset >= window.source.size) {
-      const file = window?.source.name ?? `segment ${segment}`;
+      const file = window?.source.name ?? this.#directory;
       throw new CorruptionError(
         'chunk-ref',
-        `${file}: chunk ref points to offset ${offset}, which does not exist`,
+        `${file}: chunk ref points to offset ${offset} of segment ${segment}, which does not exist`,
         { details: { file, offset, found: ref } },
       );
     }

@@ -107,10 +107,12 @@ export class SeriesMerger {
     const minTime = minTimes[chunk]!;
     const maxTime = maxTimes[chunk]!;
     const isNeighbour = source === this.#lastSource && place === this.#lastPlace + 1;
-    if (isNeighbour || this.#isFirst || !this.#isVertical || !saysReset(stream)) {
+    // The first chunk of a block speaks of the block before, which is before it still unless others came between.
+    const isBegin = place === 0 && (this.#isFirst || !this.#isVertical);
+    if (isNeighbour || isBegin || !saysReset(stream)) {
       this.#output.copyChunk(stream, minTime, maxTime);
     } else {
-      // The chunk before it is not the one that its header speaks of.
+      // The chunk before it is not, or not wholly, the one that its header speaks of.
       const data = new Uint8Array(stream.data());
       const flags = stream.encoding >= ENCODING.histogramSt ? 0 : 2;
       data[flags]! &= 0x3f;

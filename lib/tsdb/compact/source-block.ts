@@ -130,8 +130,8 @@ export function blame(
   return error;
 }
 
-function isMissingFile(error: unknown): error is NodeJS.ErrnoException {
-  if (!(error instanceof Error)) return false;
-  const { code } = error as NodeJS.ErrnoException;
-  return code === 'ENOENT' || code === 'ENOTDIR';
+/** Told by its code alone: errors of Node may come from another realm. */
+function isMissingFile(error: unknown): error is { readonly code: string; readonly path?: string } {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return false;
+  return error.code === 'ENOENT' || error.code === 'ENOTDIR';
 }
