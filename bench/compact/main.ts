@@ -16,7 +16,7 @@ import { diskBytes, usageOf } from '../load/index.js';
 
 const USAGE = `npm run bench:compact -- [options]
   --series=N      series, the same in all blocks            (1000000)
-  --blocks=N      blocks of two hours; Prometheus needs 3   (3)
+  --blocks=N      ranges of two hours; Prometheus needs 3   (3, 1 with replicas: it merges overlaps range by range)
   --samples=N     samples per series and block              (24)
   --replicas=N    how often each block is there             (1)
   --overlap=KIND  replicas with 'equal' or 'shifted' chunks (equal)
@@ -104,7 +104,7 @@ function line(result: Result, inputSamples: number): string {
 const { values } = parseArgs({
   options: {
     series: { type: 'string', default: '1000000' },
-    blocks: { type: 'string', default: '3' },
+    blocks: { type: 'string' },
     samples: { type: 'string', default: '24' },
     replicas: { type: 'string', default: '1' },
     overlap: { type: 'string', default: 'equal' },
@@ -115,7 +115,8 @@ const { values } = parseArgs({
 if (values.help) {
   process.stdout.write(`${USAGE}\n`);
 } else {
-  const { series, blocks, samples, replicas, overlap } = values;
+  const { series, samples, replicas, overlap } = values;
+  const blocks = values.blocks ?? (replicas === '1' ? '3' : '1');
   const targets = values.targets.split(',');
   const folder = makeFolder('blocks');
   mkdirSync(folder, { recursive: true });
