@@ -3,15 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type BlockMeta, BlockReader, verifyBlock, writeTombstones } from '../block/index.js';
-import { ramp, sharedFolder, testSeries, writeTestBlock } from '../block/testing.js';
 import { SeriesEntry } from '../index/index.js';
 import { downsampleBlocks } from './downsample-blocks.js';
+import { sharedFolder, testSeries, writeTestBlock } from './testing/blocks.js';
 import {
   type ChunkModel,
   decodeChunk,
   downsampleLevelModel,
   downsampleRawModel,
   type Sample,
+  STALE_VALUE,
 } from './testing/model.js';
 
 const DAY = 86_400_000;
@@ -19,6 +20,11 @@ const T = 1_699_920_000_000;
 const shared = sharedFolder();
 if (shared === null)
   process.stderr.write('SKIPPED: no fixtures folder (set VARVE_SHARED); Thanos blocks not compared\n');
+
+/** 0, 1, 2, … in even steps. */
+function ramp(count: number, start: number, step = 15_000): Sample[] {
+  return Array.from({ length: count }, (_, i): Sample => [start + i * step, i]);
+}
 
 let folder = '';
 beforeEach(() => {
@@ -138,7 +144,7 @@ describe('downsampling blocks', () => {
   });
 
   test('of stale markers only makes no block', () => {
-    const meta = writeTestBlock(folder, [testSeries({ __name__: 'a' }, [[T, Number.NaN]])], {
+    const meta = writeTestBlock(folder, [testSeries({ __name__: 'a' }, [[T, STALE_VALUE]])], {
       minTime: T,
       maxTime: T + DAY,
     });
