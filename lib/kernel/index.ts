@@ -6,6 +6,7 @@ export {
   type FormatKernel,
   formatKernel,
 } from './format.js';
+export { type AggregateEntry, DownsampleKernel, type MadeChunk } from './downsample.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
 export {
   CHUNK_CHANGE,
