@@ -1,6 +1,7 @@
 export { listBlocks, removeUnfinishedBlocks } from './block-directory.js';
-export { BlockQueryable } from './block-queryable.js';
+export { BlockQueryable, type DeletionMask } from './block-queryable.js';
 export { BlockReader } from './block-reader.js';
+export type { BlockLoader, BlockView, QueriedBlock } from './block-view.js';
 export {
   type BlockChunk,
   BlockWriter,
@@ -8,7 +9,8 @@ export {
   CREATION_SUFFIX,
   DELETION_SUFFIX,
 } from './block-writer.js';
-export { ChunkReader, type ReadChunk } from './chunk-reader.js';
+export { CHUNKS_DIRECTORY, SEGMENT_SCALE } from './chunk-format.js';
+export { ChunkReader, type CopiedChunks, type ReadChunk } from './chunk-reader.js';
 export { matchPostings } from './match.js';
 export {
   type BlockCompaction,
