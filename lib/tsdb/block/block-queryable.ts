@@ -22,6 +22,8 @@ import { addInterval, type Interval } from './tombstones.js';
 const SERIES_SCAN_MAX = 4096;
 /** Series loaded at a time: some ten megabytes of a distant index. */
 const SERIES_BATCH = 64 * 1024;
+/** The same when a limit may end it early. */
+const SERIES_BATCH_LIMITED = 1024;
 
 /** A span that is not shown of all series that the matchers select, ends inclusive, ms. */
 export interface DeletionMask extends Interval {
@@ -66,9 +68,9 @@ export class BlockQueryable implements Queryable {
       const masks = this.#prepareMasks(view);
       const entry = new SeriesEntry();
       const limit = hints.limit > 0 ? hints.limit : Number.POSITIVE_INFINITY;
+      const batch = batchFor(hints.limit);
       for (let i = 0; i < refs.length && columns.seriesCount < limit; i++) {
-        if (loader !== null && i % SERIES_BATCH === 0)
-          await loader.series(refs.subarray(i, i + SERIES_BATCH));
+        if (loader !== null && i % batch === 0) await loader.series(refs.subarray(i, i + batch));
         const ref = refs[i]!;
         index.series(ref, entry);
         if (!remaining.every((test) => test.accepts(entry))) continue;
@@ -180,8 +182,9 @@ export class BlockQueryable implements Queryable {
     );
     const tested = selected.filter((each) => each.remaining.length > 0);
     const cursors = new Uint32Array(tested.length + 1);
+    const batch = batchFor(query.limit);
     for (let i = 0; i < refs.length; i++) {
-      if (loader !== null && i % SERIES_BATCH === 0) await loader.series(refs.subarray(i, i + SERIES_BATCH));
+      if (loader !== null && i % batch === 0) await loader.series(refs.subarray(i, i + batch));
       const ref = refs[i]!;
       index.series(ref, entry);
       let isSelected = isNext(certain, cursors, tested.length, ref);
@@ -242,6 +245,10 @@ async function matchEach(view: BlockView, query: LabelQuery): Promise<readonly M
     selected.push(await matchIn(view, matchers));
   }
   return selected;
+}
+
+function batchFor(limit: number): number {
+  return limit > 0 && limit < SERIES_BATCH ? Math.max(limit, SERIES_BATCH_LIMITED) : SERIES_BATCH;
 }
 
 /** Whether an ascending list has a ref, asked in ascending order; `cursors[at]` remembers how far it was walked. */
