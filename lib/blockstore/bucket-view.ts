@@ -24,8 +24,8 @@ const SERIES_GUESS_BYTES = 1024;
 const LENGTH_BYTES_MAX = 10;
 /** A chunk that claims more than this is damaged. */
 const CHUNK_BYTES_MAX = 64 * 1024 * 1024;
-/** Chunks are copied in groups that span about this much of a segment, the next one being fetched meanwhile. */
-const GROUP_BYTES = 16 * 1024 * 1024;
+/** Chunks are copied in groups whose pages take about this much memory, the next one being fetched meanwhile. */
+const GROUP_BYTES = 8 * 1024 * 1024;
 
 /** A segment of chunks in the bucket. */
 export interface Segment {
@@ -153,12 +153,16 @@ export class BucketView implements BlockView, BlockLoader {
         details: { object: this.#parts.indexObject, found: first },
       });
     }
+    const { pageBytes } = this.#chunks.cache;
     const segmentEnd = (Math.floor(first / SEGMENT_SCALE) + 1) * SEGMENT_SCALE;
-    const end = Math.min(first + GROUP_BYTES, segmentEnd);
+    const apart = pageBytes + this.#parts.chunkGuessBytes;
     let to = from + 1;
-    while (to < count && refs[to]! >= first && refs[to]! < end) to++;
-    const pages = new ObjectPages(segment.object, segment.byteCount, this.#chunks.cache.pageBytes);
-    return { from, to, pages };
+    for (let byteCount = apart; to < count && byteCount < GROUP_BYTES; to++) {
+      const ref = refs[to]!;
+      if (ref < first || ref >= segmentEnd) break;
+      byteCount += Math.min(Math.abs(ref - refs[to - 1]!), apart);
+    }
+    return { from, to, pages: new ObjectPages(segment.object, segment.byteCount, pageBytes) };
   }
 
   /** Fetches the chunks of a group whole and notes how long they are. */
