@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Bucket } from '../bucket/index.js';
 import { VarveError } from '../errors/index.js';
 import type { Queryable } from '../storage/index.js';
-import { BlockQueryable, BlockReader, type DeletionMask, isBlockName } from '../tsdb/block/index.js';
+import { BlockQueryable, type BlockQueryOptions, BlockReader, isBlockName } from '../tsdb/block/index.js';
 import { type BlockPlace, BucketBlock } from './bucket-block.js';
 import { type BlockCacheBytes, type BlockCaches, makeBlockCaches } from './page-cache.js';
 import type { QueryReads } from './query-reads.js';
@@ -24,7 +24,7 @@ export interface BlockStoreOptions {
 
 /** An open block of either kind. */
 interface OpenBlock {
-  queryable(reads: QueryReads, masks: readonly DeletionMask[]): Queryable;
+  queryable(reads: QueryReads, options: BlockQueryOptions): Queryable;
   close(): void;
 }
 
@@ -52,21 +52,16 @@ export class BlockStore {
 
   /**
    * A block as a source of one query.
-   * @param masks spans of series that are not shown
    * @throws CorruptionError, VarveError unavailable `block-gone`, or what the bucket throws
    */
-  async queryable(
-    place: BlockPlace,
-    reads: QueryReads,
-    masks: readonly DeletionMask[] = [],
-  ): Promise<Queryable> {
+  async queryable(place: BlockPlace, reads: QueryReads, options: BlockQueryOptions = {}): Promise<Queryable> {
     const name = place.prefix + place.ulid;
     let block = this.#blocks.get(name);
     this.#blocks.delete(name);
     block ??= this.#open(place, name, reads);
     this.#blocks.set(name, block);
     try {
-      return (await block).queryable(reads, masks);
+      return (await block).queryable(reads, options);
     } catch (error) {
       // A failure is not kept: the next query tries again.
       if (this.#blocks.get(name) === block) this.#blocks.delete(name);
@@ -104,7 +99,7 @@ export class BlockStore {
       });
     }
     const reader = BlockReader.open(directory);
-    return { queryable: (_, masks) => new BlockQueryable(reader, masks), close: () => reader.close() };
+    return { queryable: (_, options) => new BlockQueryable(reader, options), close: () => reader.close() };
   }
 
   async #close(name: string): Promise<void> {

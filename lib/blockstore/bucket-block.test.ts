@@ -17,7 +17,7 @@ import { createMatcher } from '../matcher/index.js';
 import { SeededPrng } from '../prng/index.js';
 import { ArrayArena } from '../storage/index.js';
 import { BlockQueryable, BlockReader, type DeletionMask } from '../tsdb/block/index.js';
-import { dumpSet, hints, ramp, T, testSeries, writeTestBlock } from '../tsdb/block/testing.js';
+import { dumpSet, hints, ramp, T, testSeries, writeTestBlock } from '../tsdb/block/testing/index.js';
 import { BucketBlock } from './bucket-block.js';
 import { type BlockCaches, makeBlockCaches, PageCache } from './page-cache.js';
 import { QueryReads } from './query-reads.js';
@@ -93,8 +93,8 @@ describe('BucketBlock', () => {
     const block = await open(caches, new RangeFetcher(bucket, fetch));
     for (let round = 0; round < 150; round++) {
       const masks = round % 3 === 0 ? [randomMask(random), randomMask(random)] : [];
-      const local = new BlockQueryable(reader, masks);
-      const distant = block.queryable(new QueryReads(), masks);
+      const local = new BlockQueryable(reader, { masks });
+      const distant = block.queryable(new QueryReads(), { masks });
       const matchers = randomMatchers(random);
       const asked = randomHints(random);
       const context = { round, matchers: matchers.map((m) => m.name + m.type + m.value), asked };

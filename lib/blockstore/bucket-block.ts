@@ -9,9 +9,9 @@ import type { ChunkArena, LabelQuery, Queryable, SelectHints, SeriesSet } from '
 import {
   type BlockMeta,
   BlockQueryable,
+  type BlockQueryOptions,
   type BlockView,
   CHUNKS_DIRECTORY,
-  type DeletionMask,
   parseBlockMeta,
   type QueriedBlock,
 } from '../tsdb/block/index.js';
@@ -84,12 +84,9 @@ export class BucketBlock {
     }
   }
 
-  /**
-   * The block as a source of one query.
-   * @param masks spans of series that are not shown
-   */
-  queryable(reads: QueryReads, masks: readonly DeletionMask[] = []): Queryable {
-    return new BucketBlockQueryable(this, reads, masks);
+  /** The block as a source of one query. */
+  queryable(reads: QueryReads, options: BlockQueryOptions = {}): Queryable {
+    return new BucketBlockQueryable(this, reads, options);
   }
 
   view(reads: QueryReads): BlockView {
@@ -117,11 +114,11 @@ class BucketBlockQueryable implements Queryable, QueriedBlock {
   readonly #reads: QueryReads;
   readonly #inner: BlockQueryable;
 
-  constructor(block: BucketBlock, reads: QueryReads, masks: readonly DeletionMask[]) {
+  constructor(block: BucketBlock, reads: QueryReads, options: BlockQueryOptions) {
     this.meta = block.meta;
     this.#block = block;
     this.#reads = reads;
-    this.#inner = new BlockQueryable(this, masks);
+    this.#inner = new BlockQueryable(this, options);
   }
 
   view(): BlockView {

@@ -5,7 +5,7 @@ import type { Matcher, MatchType } from '../../matcher/index.js';
 import { createMatcher } from '../../matcher/index.js';
 import type { Prng } from '../../prng/index.js';
 import { ArrayArena, type LabelQuery, type Queryable, type SelectHints } from '../../storage/index.js';
-import { T, type TestSeries, testSeries, writeTestBlock } from '../../tsdb/block/testing.js';
+import { T, type TestSeries, testSeries, writeTestBlock } from '../../tsdb/block/testing/index.js';
 
 /** What the tests of blocks in buckets share: a block with something of everything, and questions to it. */
 

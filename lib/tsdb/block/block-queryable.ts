@@ -30,6 +30,34 @@ export interface DeletionMask extends Interval {
   readonly matchers: readonly Matcher[];
 }
 
+/** A chunk in the place of another. */
+export interface ConvertedChunk {
+  readonly encoding: number;
+  readonly data: Uint8Array;
+  /** Times of the first and last sample, ms. */
+  readonly minTime: number;
+  readonly maxTime: number;
+}
+
+/**
+ * Puts another chunk in the place of each that a select found, as one aggregate in the place of all of a downsampled
+ * block; null leaves it out. The data given is read during the call, and the result may be a part of it.
+ */
+export type ChunkConversion = (
+  encoding: number,
+  data: Uint8Array,
+  minTime: number,
+  maxTime: number,
+) => ConvertedChunk | null;
+
+/** How a block is shown to a query. */
+export interface BlockQueryOptions {
+  /** Hide samples as the block's own tombstones do. Label names and values without matchers show neither. */
+  readonly masks?: readonly DeletionMask[];
+  /** Absent: chunks are shown as they are, and those that the engine can't read are an error. */
+  readonly convert?: ChunkConversion;
+}
+
 /** A mask that asks about each label value once. */
 interface PreparedMask {
   readonly tests: readonly RemainingTest[];
@@ -45,14 +73,15 @@ interface PreparedMask {
 export class BlockQueryable implements Queryable {
   readonly #block: QueriedBlock;
   readonly #masks: readonly DeletionMask[];
+  readonly #convert: ChunkConversion | null;
   readonly #cutter: TombstoneCutter;
   #plain: PlainChunkWriter | null;
 
-  /** @param masks hide samples as the block's own tombstones do; label names and values without matchers show none of both */
-  constructor(block: QueriedBlock, masks: readonly DeletionMask[] = []) {
+  constructor(block: QueriedBlock, options: BlockQueryOptions = {}) {
     this.#block = block;
     const { minTime, maxTime } = block.meta;
-    this.#masks = masks.filter((mask) => mask.minTime < maxTime && mask.maxTime >= minTime);
+    this.#masks = (options.masks ?? []).filter((mask) => mask.minTime < maxTime && mask.maxTime >= minTime);
+    this.#convert = options.convert ?? null;
     this.#cutter = new TombstoneCutter();
     this.#plain = null;
   }
@@ -81,7 +110,8 @@ export class BlockQueryable implements Queryable {
         if (isFound) columns.addSeries(entry.labels, entry.labelCount);
       }
     }
-    const copied = await view.copyChunks(columns.chunkRefs, columns.chunkCount, arena);
+    let copied = await view.copyChunks(columns.chunkRefs, columns.chunkCount, arena);
+    if (this.#convert !== null) copied = convertChunks(this.#convert, columns, copied, cuts, arena);
     this.#makePlain(copied, arena);
     if (!hints.withoutChunks) {
       for (const [chunk, intervals] of cuts) this.#cutter.cut(copied, chunk, intervals, arena);
@@ -227,6 +257,48 @@ export class BlockQueryable implements Queryable {
       { details: { block: this.#block.meta.ulid, encoding } },
     );
   }
+}
+
+/** Replaces the chunks of a select; columns and cuts are brought into line. */
+function convertChunks(
+  convert: ChunkConversion,
+  columns: SeriesColumns,
+  copied: CopiedChunks,
+  cuts: Map<number, readonly Interval[]>,
+  arena: ChunkArena,
+): CopiedChunks {
+  const { addresses, byteLengths, encodings } = copied;
+  const { chunkOffsets, chunkMinTimes, chunkMaxTimes } = columns;
+  let kept = 0;
+  let from = 0;
+  for (let series = 0; series < columns.seriesCount; series++) {
+    const to = chunkOffsets[series + 1]!;
+    for (let i = from; i < to; i++) {
+      const source = arena.bytes().subarray(addresses[i]!, addresses[i]! + byteLengths[i]!);
+      const chunk = convert(encodings[i]!, source, chunkMinTimes[i]!, chunkMaxTimes[i]!);
+      const intervals = cuts.get(i);
+      cuts.delete(i);
+      if (chunk === null) continue;
+      const address = arena.reserve(chunk.data.length);
+      arena.bytes().set(chunk.data, address);
+      addresses[kept] = address;
+      byteLengths[kept] = chunk.data.length;
+      encodings[kept] = chunk.encoding;
+      chunkMinTimes[kept] = chunk.minTime;
+      chunkMaxTimes[kept] = chunk.maxTime;
+      // Never above the number of the chunk at hand, so none that is still to come is overwritten.
+      if (intervals !== undefined) cuts.set(kept, intervals);
+      kept++;
+    }
+    chunkOffsets[series + 1] = kept;
+    from = to;
+  }
+  columns.chunkCount = kept;
+  return {
+    addresses: addresses.subarray(0, kept),
+    byteLengths: byteLengths.subarray(0, kept),
+    encodings: encodings.subarray(0, kept),
+  };
 }
 
 /** The postings that matchers select, all that they need loaded on the way. */

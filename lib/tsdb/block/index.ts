@@ -1,5 +1,11 @@
 export { listBlocks, removeUnfinishedBlocks } from './block-directory.js';
-export { BlockQueryable, type DeletionMask } from './block-queryable.js';
+export {
+  BlockQueryable,
+  type BlockQueryOptions,
+  type ChunkConversion,
+  type ConvertedChunk,
+  type DeletionMask,
+} from './block-queryable.js';
 export { BlockReader } from './block-reader.js';
 export type { BlockLoader, BlockView, QueriedBlock } from './block-view.js';
 export {

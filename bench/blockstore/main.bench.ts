@@ -10,7 +10,7 @@ import { ArrayArena, type Queryable, type SelectHints } from '../../lib/storage/
 import { BlockQueryable, BlockReader, BlockWriter } from '../../lib/tsdb/block/index.js';
 
 /**
- * What queries of a block in a bucket cost: `node dist/bench/blockstore/main.js [series] [delay ms]`. Writes a block of
+ * What queries of a block in a bucket cost: `node dist/bench/blockstore/main.bench.js [series] [delay ms]`. Writes a block of
  * 24 hours (a sample a minute), puts it on a real S3 server on this machine (see lib/bucket/testing) and selects from it:
  * requests and bytes, time with cold and warm caches, and time of the same select on local files. A delay is added
  * to each request in place of a network's.
