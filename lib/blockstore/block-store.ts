@@ -7,7 +7,7 @@ import type { Queryable } from '../storage/index.js';
 import { BlockQueryable, type BlockQueryOptions, BlockReader, isBlockName } from '../tsdb/block/index.js';
 import { type BlockPlace, BucketBlock } from './bucket-block.js';
 import { type BlockCacheBytes, type BlockCaches, makeBlockCaches } from './page-cache.js';
-import type { QueryReads } from './query-reads.js';
+import { QueryReads } from './query-reads.js';
 import { type FetchOptions, RangeFetcher } from './range-fetcher.js';
 
 export interface BlockStoreOptions {
@@ -90,7 +90,14 @@ export class BlockStore {
   async #open(place: BlockPlace, name: string, reads: QueryReads): Promise<OpenBlock> {
     const { folder, cacheDirectory } = this.#options;
     if (folder === null) {
-      return BucketBlock.open(this.fetcher, place, join(cacheDirectory, name), this.caches, reads);
+      // On no query's account until it is done: others may wait for it too when this one is given up.
+      const opening = new QueryReads();
+      const directory = join(cacheDirectory, name);
+      try {
+        return await BucketBlock.open(this.fetcher, place, directory, this.caches, opening);
+      } finally {
+        reads.add(opening);
+      }
     }
     const directory = join(folder, name);
     if (!existsSync(join(directory, 'meta.json'))) {

@@ -173,6 +173,26 @@ describe('BucketBlock', () => {
     block.close();
   });
 
+  test('does not go on fetching for a query that failed', async () => {
+    let requests = 0;
+    const failing = new (class extends FolderBucket {
+      override async getRange(): Promise<Uint8Array> {
+        requests++;
+        throw new VarveError('unavailable', 'bucket-unavailable', 'down');
+      }
+    })(folder);
+    const directory = freshDirectory();
+    (await open(makeBlockCaches(ROOMY), new RangeFetcher(bucket), directory)).close();
+    const fetcher = new RangeFetcher(failing, { requestsMax: 2, gapBytesMax: 0, partBytes: 100 });
+    const block = await open(tinyPages(100, 0), fetcher, directory);
+    await expect(
+      selectAll(block.queryable(new QueryReads()), [createMatcher('=', '__name__', 'm')], hints()),
+    ).rejects.toMatchObject({ code: 'bucket-unavailable' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(requests).toBe(2);
+    block.close();
+  });
+
   test('never has more requests under way than allowed', async () => {
     let running = 0;
     let most = 0;

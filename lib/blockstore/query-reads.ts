@@ -19,12 +19,16 @@ export interface QueryReadsOptions {
   readonly check?: () => void;
 }
 
-/** Counts what one query fetches from a bucket, over all its blocks and selectors, and stops it at its budget. */
+/**
+ * Counts what one query fetches from a bucket, over all its blocks and selectors, and stops it at its budget. When one of
+ * its requests has failed the query has: those that still wait for their turn fail with the same error.
+ */
 export class QueryReads {
   readonly counts: Readonly<Record<ReadKind, ReadCounts>>;
   readonly #bytesMax: number;
   readonly #check: () => void;
   #chargedBytes: number;
+  #failure: { readonly error: unknown } | null;
 
   constructor(options: QueryReadsOptions = {}) {
     const zero = (): ReadCounts => ({ requests: 0, bytes: 0, pageHits: 0, pageMisses: 0 });
@@ -32,6 +36,7 @@ export class QueryReads {
     this.#bytesMax = options.bytesMax ?? 0;
     this.#check = options.check ?? (() => {});
     this.#chargedBytes = 0;
+    this.#failure = null;
   }
 
   get requests(): number {
@@ -57,8 +62,26 @@ export class QueryReads {
     );
   }
 
-  /** @throws what the query's `check` throws */
+  /** @throws the error that the query failed with, or what its `check` throws */
   checkWanted(): void {
+    if (this.#failure !== null) throw this.#failure.error;
     this.#check();
+  }
+
+  /** Notes that a request failed. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
+  }
+
+  /** Takes over what was read on the query's behalf. */
+  add(other: QueryReads): void {
+    for (const kind of Object.keys(this.counts) as ReadKind[]) {
+      const target = this.counts[kind];
+      const source = other.counts[kind];
+      target.requests += source.requests;
+      target.bytes += source.bytes;
+      target.pageHits += source.pageHits;
+      target.pageMisses += source.pageMisses;
+    }
   }
 }

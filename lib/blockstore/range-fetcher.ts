@@ -45,11 +45,11 @@ export class RangeFetcher {
     reads: QueryReads,
     kind: ReadKind,
   ): Promise<Uint8Array> {
-    const bytes = await this.run(reads, kind, () => this.bucket.getRange(object, offset, length)).catch(
-      (error: unknown) => {
+    const bytes = await this.run(reads, kind, () =>
+      this.bucket.getRange(object, offset, length).catch((error: unknown) => {
         if (error instanceof VarveError && error.code === 'object-range') return new Uint8Array(0);
         throw error;
-      },
+      }),
     );
     reads.counts[kind].bytes += bytes.length;
     this.counts.bytes += bytes.length;
@@ -68,6 +68,7 @@ export class RangeFetcher {
       return await request();
     } catch (error) {
       this.counts.failures++;
+      reads.fail(error);
       throw error;
     } finally {
       const next = this.#waiting.shift();
