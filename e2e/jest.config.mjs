@@ -2,7 +2,7 @@
 export default {
   rootDir: '../dist/e2e',
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/*.test.js'],
+  testMatch: ['<rootDir>/**/*.test.js'],
   transform: {},
   injectGlobals: false,
   testTimeout: 300_000,

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 
 interface Snappy {
   compress(input: Uint8Array): Uint8Array;
+  uncompress(input: Uint8Array): Uint8Array;
 }
 
 const snappy = createRequire(import.meta.url)('snappyjs') as Snappy;
@@ -93,6 +94,11 @@ export function encodeRequest(series: readonly WireSeries[]): Uint8Array {
 /** One snappy block. */
 export function compress(bytes: Uint8Array): Uint8Array {
   return snappy.compress(bytes);
+}
+
+/** The content of one snappy block. */
+export function uncompress(bytes: Uint8Array): Uint8Array {
+  return snappy.uncompress(bytes);
 }
 
 /** Headers that Prometheus sends with remote write 1.0. */

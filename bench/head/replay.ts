@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { compress } from '../../e2e/wire.js';
 import { replayLog } from '../../lib/ingester/index.js';
 import { HeadKernel, ScanKernel } from '../../lib/kernel/index.js';
+import { Head } from '../../lib/tsdb/head/index.js';
 import { GroupCommit, splitPages } from '../../lib/tsdb/wal/index.js';
 import { RequestBody } from '../load/body.js';
 
@@ -43,7 +44,7 @@ try {
   }
   await commit.close();
   const progress = { segment: 0, lastSegment: 0 };
-  const result = await replayLog(directory, new HeadKernel(OPTIONS), null, progress);
+  const result = await replayLog(directory, new Head(OPTIONS), null, progress);
   process.stdout.write(
     `${result.seriesCount} series, ${result.sampleCount} samples replayed in ${result.seconds.toFixed(2)} s: ` +
       `${(result.sampleCount / result.seconds / 1e6).toFixed(2)} M samples/s\n`,

@@ -1,12 +1,14 @@
 import { availableParallelism } from 'node:os';
 import type { Clock } from '../../lib/clock/index.js';
-import { type Config, renderConfig } from '../../lib/config/index.js';
+import { type Config, renderConfig, renderFlags } from '../../lib/config/index.js';
 import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import {
   type BuildInfo,
+  LocalQueries,
   QueryApi,
   type QueryWorkerData,
+  ReadApi,
   type SourceProvider,
 } from '../../lib/querier/index.js';
 import type { Module } from '../../lib/service/index.js';
@@ -53,6 +55,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       startTimestamps: has('use-start-timestamps'),
     },
     openBlocksMax: query.maxOpenBlocks,
+    nice: query.nice,
   };
   const pool = new WorkerPool(
     {
@@ -76,6 +79,7 @@ export function buildQuerier(parts: QuerierParts): Module {
   metrics.gauge('varve_query_thread_losses', 'Query threads that died or were ended.', [], (gauge) => {
     gauge.set(pool.crashCount);
   });
+  const apiParts = { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger };
   const api = new QueryApi(
     {
       tenant: config,
@@ -85,15 +89,32 @@ export function buildQuerier(parts: QuerierParts): Module {
       slowLogThresholdMs: query.slowLogThresholdMs,
       buildInfo: parts.buildInfo,
       configYaml: () => renderConfig(config),
+      flags: () => flagsOf(config),
       features: { promql: Object.fromEntries(config.enableFeature.map((feature) => [feature, true])) },
     },
-    { pool, provider: parts.provider, limits: parts.limits, clock: parts.clock, logger },
+    { ...apiParts, local: new LocalQueries(data) },
   );
   api.mount(parts.server);
+  const { timeoutMs, lookbackDeltaMs, maxSamples, maxMemoryBytes } = query;
+  const budgets = { samplesMax: maxSamples, memoryBytesMax: maxMemoryBytes };
+  new ReadApi({ tenant: config, timeoutMs, lookbackDeltaMs, ...budgets }, apiParts).mount(parts.server);
   return {
     name: 'query-threads',
     needs: ['storage'],
     // Threads are started when first asked for: a process that only takes writes saves their memory, 70 MB each.
     service: { start: async () => {}, stop: () => pool.stop() },
+  };
+}
+
+/** Our flags, and under Prometheus' names those that its tools ask for. */
+function flagsOf(config: Config): Record<string, string> {
+  const flags = renderFlags(config);
+  return {
+    ...flags,
+    'query.lookback-delta': flags['query-lookback-delta'] ?? '',
+    'query.max-concurrency': flags['query-concurrency'] ?? '',
+    'query.max-samples': flags['query-max-samples'] ?? '',
+    'query.timeout': flags['query-timeout'] ?? '',
+    'web.listen-address': flags['http-listen'] ?? '',
   };
 }

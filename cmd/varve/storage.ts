@@ -74,7 +74,13 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
   const sources: SourceProvider = {
     snapshot(tenant, minTimeMs, maxTimeMs) {
       // The head is held before the blocks are listed: what leaves it afterwards waits for this query.
-      const head = ingester.hold(tenant);
+      const held = ingester.hold(tenant);
+      const isOutside =
+        held !== null &&
+        held.minTimeMs !== null &&
+        (held.minTimeMs > maxTimeMs || held.maxTimeMs < minTimeMs);
+      if (isOutside) held.release();
+      const head = isOutside ? null : held;
       const inBucket = blocks.snapshot(tenant, minTimeMs, maxTimeMs);
       const found: SourceDescriptor[] = [...inBucket.sources];
       const memoryKey = `head-${head?.view.id}`;

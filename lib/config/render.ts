@@ -1,10 +1,22 @@
 import { stringify } from 'yaml';
-import { listSettings, printSettings, type SettingEntry } from '../settings/index.js';
+import { listSettings, printSettings, type SettingEntry, yamlKey } from '../settings/index.js';
 import { type Config, configSchema } from './schema.js';
 
 /** The effective configuration as YAML that can be used as a config file; secrets are masked. */
 export function renderConfig(config: Config): string {
   return stringify(printSettings(configSchema, config), { lineWidth: 0 });
+}
+
+/** Every setting by the name of its flag, as it would be written after `=`; secrets are masked. */
+export function renderFlags(config: Config): Record<string, string> {
+  const printed = printSettings(configSchema, config);
+  return Object.fromEntries(
+    listSettings(configSchema).map(({ flag, path }) => {
+      let value: unknown = printed;
+      for (const key of path) value = (value as Record<string, unknown>)[yamlKey(key)];
+      return [flag, Array.isArray(value) ? value.join(',') : String(value)];
+    }),
+  );
 }
 
 /** The text of `--help`: every setting with its default. */

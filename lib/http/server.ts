@@ -112,7 +112,9 @@ export class HttpServer implements Service {
   async start(): Promise<void> {
     this.#app.use((request: IncomingMessage, response: ServerResponse) => {
       this.#metrics.track('other', response);
-      new Exchange(request, response, () => this.#isStopping).sendText(404, '404 page not found');
+      const exchange = new Exchange(request, response, () => this.#isStopping);
+      if (request.method === 'OPTIONS') exchange.sendEmpty(204);
+      else exchange.sendText(404, '404 page not found');
     });
     this.#app.use(
       // Express knows an error handler by its four parameters.

@@ -43,6 +43,8 @@ export interface IngesterParts {
 /** A head, held for a query. */
 export interface HeldHead {
   readonly view: HeadView;
+  /** Times of its samples at this moment, inclusive; null when it has none. */
+  readonly minTimeMs: number | null;
   readonly maxTimeMs: number;
   release(): void;
 }
@@ -269,6 +271,7 @@ export class Ingester implements BatchAppender {
     const hold = store.head.hold();
     return {
       view: store.head.view,
+      minTimeMs: store.head.kernel.minTimeMs,
       maxTimeMs: store.head.kernel.maxTimeMs ?? 0,
       release: () => hold.release(),
     };

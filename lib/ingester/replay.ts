@@ -1,6 +1,13 @@
 import { CorruptionError } from '../errors/index.js';
-import type { HeadKernel } from '../kernel/index.js';
-import { repairTear, replayOrder, WalReader, type WalTear } from '../tsdb/wal/index.js';
+import type { Head } from '../tsdb/head/index.js';
+import {
+  eachHistogram,
+  isHistogramRecord,
+  repairTear,
+  replayOrder,
+  WalReader,
+  type WalTear,
+} from '../tsdb/wal/index.js';
 import type { CutMark } from './cut-mark.js';
 
 const RECORD_SERIES = 1;
@@ -31,14 +38,16 @@ export interface ReplayProgress {
  */
 export async function replayLog(
   walDirectory: string,
-  kernel: HeadKernel,
+  head: Head,
   mark: CutMark | null,
   progress: ReplayProgress,
 ): Promise<ReplayResult> {
   const started = performance.now();
+  const { kernel } = head;
   const order = replayOrder(walDirectory);
   let sampleCount = 0;
   let seriesCount = 0;
+  let unknownHistogramCount = 0;
   progress.lastSegment = order.segments.at(-1)?.number ?? 0;
 
   const replay = async (reader: WalReader, isCheckpoint: boolean) => {
@@ -55,6 +64,23 @@ export async function replayLog(
           const taken = kernel.replaySamples(reader.record, isCut ? mark.timeMs : Number.NEGATIVE_INFINITY);
           if (taken < 0) throw malformed(reader, 'samples');
           sampleCount += taken;
+        } else if (isHistogramRecord(reader.type)) {
+          const isCut = mark !== null && (isCheckpoint || reader.segment < mark.segment);
+          const minTimeMs = isCut ? mark.timeMs : Number.NEGATIVE_INFINITY;
+          try {
+            eachHistogram(reader.type, reader.payload, (ref, timeMs, body) => {
+              if (timeMs < minTimeMs) return;
+              const live = kernel.resolve(ref);
+              if (live === 0) {
+                unknownHistogramCount++;
+                return;
+              }
+              head.histograms.replay(live, timeMs, body());
+              sampleCount++;
+            });
+          } catch (thrown) {
+            throw thrown instanceof CorruptionError ? malformed(reader, 'histogram') : thrown;
+          }
         }
         if (performance.now() > turn) {
           await new Promise((resolve) => setImmediate(resolve));
@@ -77,7 +103,7 @@ export async function replayLog(
     nextSegment: last + 1,
     seriesCount,
     sampleCount,
-    unknownSampleCount: kernel.replayUnknown,
+    unknownSampleCount: kernel.replayUnknown + unknownHistogramCount,
     tear: log.tear,
     seconds: (performance.now() - started) / 1000,
   };

@@ -1,7 +1,5 @@
 import {
-  copyFileSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -17,16 +15,15 @@ import { ScanKernel } from '../kernel/index.js';
 import { bitsOf, snappy, type TestSeries, writeRequest } from '../kernel/testing/write-request.js';
 import type { SeriesAdmission } from '../storage/index.js';
 import { ArrayArena } from '../storage/index.js';
-import { createLogger } from '../telemetry/index.js';
 import { BlockQueryable, BlockReader } from '../tsdb/block/index.js';
 import { HeadReader } from '../tsdb/head/index.js';
 import { decodeSet, samplesOf, selectAll } from '../tsdb/head/testing/head-fixture.js';
-import { TenantStore } from './tenant-store.js';
+import type { TenantStore } from './tenant-store.js';
+import { copyAsItIs, copyFolder, makeStore as makeTestStore, RANGE_MS } from './testing/store-fixture.js';
 
 // A store on a real folder. A crash is a copy of that folder taken while the store runs: whatever was acknowledged by then
 // has to be found by a new store on the copy, in its head or in the blocks, once.
 
-const RANGE = 7_200_000;
 const T0 = 1_699_999_200_000; // a block border
 const scan = new ScanKernel();
 const admission: SeriesAdmission = {
@@ -57,23 +54,13 @@ interface StoreSettings {
 }
 
 function makeStore(folder: string, settings: StoreSettings = {}): TenantStore {
-  return new TenantStore({
-    tenant: 't',
-    directory: join(folder, 'log'),
-    blockDirectory: join(folder, 'blocks'),
-    blockRangeMs: RANGE,
-    outOfOrderWindowMs: settings.windowMs ?? 0,
-    headMemoryBytesMax: 256 * 2 ** 20,
-    sync: 'always',
-    syncIntervalMs: 1000,
-    segmentBytesMax: settings.segmentBytesMax ?? 2 ** 22,
+  return makeTestStore(folder, {
+    ...settings,
     clock,
-    logger: createLogger({ level: 'fatal' }),
     onBlocks: async (blocks) => {
       await settings.onBlocks?.();
       published.push(...blocks.map((block) => block.ulid));
     },
-    onCommit: () => {},
   });
 }
 
@@ -170,28 +157,6 @@ function expectAll(found: Contents, acknowledged: Contents): void {
       if (found.get(labels)?.get(time) !== bits) throw new Error(`${labels} at ${time} is lost`);
 }
 
-/** Like cpSync, which ends the process in some releases of Node when a folder goes away under it. */
-function copyFolder(from: string, to: string): void {
-  mkdirSync(to, { recursive: true });
-  for (const entry of readdirSync(from, { withFileTypes: true })) {
-    if (entry.isDirectory()) copyFolder(join(from, entry.name), join(to, entry.name));
-    else copyFileSync(join(from, entry.name), join(to, entry.name));
-  }
-}
-
-/** Copies the log, then the blocks, as another thread goes on with them; begins anew when a file goes away under it. */
-function copyAsItIs(from: string, to: string): void {
-  for (;;) {
-    try {
-      for (const part of ['log', 'blocks']) copyFolder(join(from, part), join(to, part));
-      return;
-    } catch (thrown) {
-      if ((thrown as NodeJS.ErrnoException).code !== 'ENOENT') throw thrown;
-      rmSync(to, { recursive: true, force: true });
-    }
-  }
-}
-
 describe('a tenant store', () => {
   test('answers the same before a cut, after it, and after restarts, late samples included', async () => {
     const settings = { windowMs: 3_600_000 };
@@ -217,7 +182,7 @@ describe('a tenant store', () => {
         const before = plain((await everything(store, root)).contents);
         const blocks = await store.cutDue(10 ** 9);
         expect(plain((await everything(store, root)).contents)).toEqual(before);
-        for (const block of blocks) expect(block.maxTimeMs - block.minTimeMs).toBeLessThanOrEqual(RANGE);
+        for (const block of blocks) expect(block.maxTimeMs - block.minTimeMs).toBeLessThanOrEqual(RANGE_MS);
       }
       if (minute % 140 === 0) {
         await store.close(false);
@@ -292,7 +257,7 @@ describe('a tenant store', () => {
         if (failures-- > 0) throw new Error('the bucket is away');
       },
     });
-    await append(store, [series(1, [T0, T0 + 1000]), series(2, [T0 + 4 * RANGE])]).durable;
+    await append(store, [series(1, [T0, T0 + 1000]), series(2, [T0 + 4 * RANGE_MS])]).durable;
     await expect(store.cutDue(10 ** 9)).rejects.toThrow('the bucket is away');
     const blocks = await store.cutDue(10 ** 9);
     expect(blocks).toHaveLength(1);
@@ -312,7 +277,7 @@ describe('a tenant store', () => {
     const segments = readdirSync(store.walDirectory).filter((name) => /^\d+$/.test(name));
     expect(segments).toHaveLength(1);
     // A series whose only sample is refused is no reason to cut for ever.
-    append(store, [series(2, [T0 - 5 * RANGE])]);
+    append(store, [series(2, [T0 - 5 * RANGE_MS])]);
     expect(store.head.kernel.seriesCount).toBe(1);
     clock.advance(3_600_000);
     expect(await store.cutDue(3_600_000)).toEqual([]);

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../clock/index.js';
 import { VarveError } from '../errors/index.js';
-import { SAMPLE_CODE, type ScanKernel } from '../kernel/index.js';
-import type { AppendReport, HistogramSample, SampleExample, SeriesAdmission } from '../storage/index.js';
+import type { ScanKernel } from '../kernel/index.js';
+import type { AppendReport, HistogramSample, SeriesAdmission } from '../storage/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type CutBlock, Head } from '../tsdb/head/index.js';
 import { GroupCommit, removeLeftovers, type SyncMode, splitPages } from '../tsdb/wal/index.js';
+import { appendBatch } from './append-batch.js';
 import { readCutMark, writeCutMark } from './cut-mark.js';
 import type { CutReply, CutTask } from './cut-protocol.js';
 import { ExemplarStore } from './exemplar-store.js';
@@ -73,7 +74,7 @@ export class TenantStore {
     await mkdir(this.#options.blockDirectory, { recursive: true });
     removeLeftovers(this.walDirectory);
     const mark = await readCutMark(this.#options.directory);
-    const result = await replayLog(this.walDirectory, this.head.kernel, mark, progress);
+    const result = await replayLog(this.walDirectory, this.head, mark, progress);
     this.#commit = await GroupCommit.open({
       directory: this.walDirectory,
       source: this.head.kernel,
@@ -101,7 +102,7 @@ export class TenantStore {
   /** See BatchAppender.append. */
   append(
     scan: ScanKernel,
-    _histograms: readonly HistogramSample[],
+    histograms: readonly HistogramSample[],
     futureLimitMs: number,
     admission: SeriesAdmission,
   ): AppendReport {
@@ -123,45 +124,16 @@ export class TenantStore {
         `${kernel.batchBytes} bytes of write-ahead log wait for the disk (limit ${BACKLOG_BYTES_MAX}): retry later`,
       );
     }
-    let missing = kernel.loadBatch(scan);
-    const seriesCount = scan.columns.seriesCount;
-    if (missing > 0) {
-      // All are validated before any is made: a request that is malformed somewhere stores nothing.
-      const admitted: { readonly index: number; readonly labels: Uint8Array }[] = [];
-      for (let i = 0; i < seriesCount && missing > 0; i++) {
-        if (kernel.refAt(i) !== 0) continue;
-        missing--;
-        const labels = admission.admit(i);
-        if (labels !== null) admitted.push({ index: i, labels });
-      }
-      for (const { index, labels } of admitted) {
-        let ref = kernel.find(labels);
-        if (ref === 0) {
-          if (admission.seriesMax > 0 && kernel.seriesCount >= admission.seriesMax) {
-            admission.refusedByLimit(index);
-            continue;
-          }
-          ref = kernel.create(labels);
-        }
-        kernel.setRef(index, ref);
-      }
-    }
-    const outcome = kernel.appendLoaded(futureLimitMs);
+    const result = appendBatch(this.head, scan, histograms, futureLimitMs, admission);
     this.#lastAppendMs = this.#options.clock.monotonicMs();
-    const examples = new Map<number, SampleExample>();
-    for (let code = SAMPLE_CODE.tooOld; code <= SAMPLE_CODE.seriesRefused; code++) {
-      if (outcome.counts[code] === 0) continue;
-      const k = outcome.first[code]!;
-      examples.set(code, { seriesIndex: kernel.seriesOfSample(k), ...kernel.sampleAt(k) });
-    }
-    const histogramCounts = new Uint32Array(outcome.counts.length);
-    return { counts: outcome.counts, histogramCounts, examples, durable: commit.commit() };
+    return { ...result, durable: commit.commit() };
   }
 
   /** Cuts what is old enough to be final, or everything when nothing came in for long. Resolves with the blocks made. */
   async cutDue(idleMs: number): Promise<readonly CutBlock[]> {
     const maxTimeMs = this.head.kernel.maxTimeMs;
     if (maxTimeMs === null || this.head.kernel.seriesCount === 0) return [];
+    await this.head.dropIdle();
     const { blockRangeMs, clock } = this.#options;
     if (clock.monotonicMs() - this.#lastAppendMs >= idleMs) return this.flush();
     const settled = maxTimeMs - Math.max(blockRangeMs / 2, this.#windowMs);

@@ -1,4 +1,6 @@
 import { VarveError } from '../errors/index.js';
+import type { HeadExports } from './head-exports.js';
+import { HeadHistograms } from './head-histograms.js';
 import { createMemory, instantiate, MEMORY_BYTES_MAX } from './module.js';
 import { fingerprintSecret, type ScanKernel } from './scan.js';
 
@@ -6,59 +8,6 @@ import { fingerprintSecret, type ScanKernel } from './scan.js';
  * The writing side of a head: series, chunks, postings and the log batch in one shared memory (layout:
  * assembly/head/layout.ts). One thread writes; readers in other threads use lib/tsdb/head over the same memory.
  */
-
-interface HeadExports {
-  headInit(maxBytes: number): number;
-  crcInit(): void;
-  fingerprintSeed(low1: number, high1: number, low2: number, high2: number): void;
-  fingerprint(address: number, length: number): void;
-  headAlloc(byteCount: number): number;
-  headFree(address: number, byteCount: number): void;
-  allocUsedBytes(): number;
-  allocTop(): number;
-  appendConfigure(chunkRangeMs: number, windowMs: number): void;
-  raiseMinTime(timeMs: number): void;
-  findByLabels(labels: number, length: number): number;
-  lookupBatch(hashes1: number, hashes2: number, count: number, refs: number): number;
-  seriesCreate(labels: number, length: number, wanted: number): number;
-  seriesResolve(ref: number): number;
-  appendBatch(
-    refs: number,
-    starts: number,
-    count: number,
-    times: number,
-    values: number,
-    futureLimitMs: number,
-  ): number;
-  replaySeries(address: number, length: number, scratch: number): number;
-  replaySamples(address: number, length: number, minTimeMs: number): number;
-  readonly replayUnknown: { readonly value: number };
-  readonly chunksMade: { readonly value: number };
-  setReaders(current: number, oldest: number): void;
-  retiredCount(): number;
-  truncateBegin(): void;
-  markSlice(ref: number, budget: number, timeMs: number): number;
-  truncateSlice(ref: number, budget: number): number;
-  sweepPairsSlice(pair: number, budget: number): number;
-  sweepNames(): number;
-  readonly markedChunks: { readonly value: number };
-  markedMaxTimeMs(): number;
-  readonly removedSeries: { readonly value: number };
-  recordReserve(byteCount: number): number;
-  recordPointer(): number;
-  seriesReserve(length: number): number;
-  seriesRecord(ref: number, labels: number, length: number): void;
-  seriesFrame(): void;
-  frameRecord(length: number): void;
-  batchReserve(byteCount: number): number;
-  batchPointer(): number;
-  batchLength(): number;
-  batchSwap(): void;
-  batchClear(): void;
-  batchPadPage(): void;
-  pagePosition(): number;
-  setPagePosition(offset: number): void;
-}
 
 export interface HeadKernelOptions {
   /** Length of a block, to whose borders chunks are cut. */
@@ -103,6 +52,7 @@ export interface AppendOutcome {
 
 export class HeadKernel {
   readonly memory: WebAssembly.Memory;
+  readonly histograms: HeadHistograms;
   readonly #exports: HeadExports;
   readonly #memoryBytesMax: number;
   #bytes: Uint8Array;
@@ -130,6 +80,11 @@ export class HeadKernel {
     this.#exports.appendConfigure(options.chunkRangeMs, options.outOfOrderWindowMs);
     this.#bytes = new Uint8Array(this.memory.buffer);
     this.#words = new Uint32Array(this.memory.buffer);
+    this.histograms = new HeadHistograms({
+      exports: this.#exports,
+      put: (bytes) => this.#putLabels(bytes),
+      outOfMemory: () => this.#outOfMemory(),
+    });
   }
 
   configure(chunkRangeMs: number, outOfOrderWindowMs: number): void {
@@ -342,6 +297,45 @@ export class HeadKernel {
       timeMs: Number(view.getBigInt64(this.#times + k * 8, true)),
       value: view.getFloat64(this.#values + k * 8, true),
     };
+  }
+
+  /**
+   * The stale markers of the batch that were sent as floats to series of histograms, and were not stored: their place
+   * among series and samples. To be called once, after `appendLoaded`.
+   */
+  takeStaleMarkers(): { readonly seriesIndex: number; readonly sample: number }[] {
+    const taken: { readonly seriesIndex: number; readonly sample: number }[] = [];
+    for (let sample = this.histograms.firstStale; sample !== null; ) {
+      // They are chained through their values, which are known and put back.
+      const at = (this.#values >>> 2) + sample * 2;
+      const next = this.#words[at]!;
+      taken.push({ seriesIndex: this.#words[at + 1]!, sample });
+      this.#words[at] = 2;
+      this.#words[at + 1] = 0x7ff00000;
+      sample = next === 0xffffffff ? null : next;
+    }
+    return taken;
+  }
+
+  /**
+   * Makes sure that the histograms of the loaded batch can be stored and logged.
+   * @param byteCount at least what their records take, frames included
+   * @throws VarveError unavailable `head-memory-full`
+   */
+  reserveHistograms(byteCount: number): void {
+    const room = byteCount + 64 + this.#sampleCount * 24;
+    if (this.#exports.allocUsedBytes() + room * 4 + RESERVE_BYTES > this.#memoryBytesMax)
+      throw this.#outOfMemory();
+    if (this.#exports.batchReserve(room) === 0) throw this.#outOfMemory();
+  }
+
+  /** Logs a record behind what was logged before. Room for it was reserved by `reserveHistograms`. */
+  logRecord(record: Uint8Array): void {
+    if (this.#exports.recordReserve(record.length) === 0) throw this.#outOfMemory();
+    this.#exports.seriesFrame();
+    this.#refresh();
+    this.#bytes.set(record, this.#exports.recordPointer() >>> 0);
+    this.#exports.frameRecord(record.length);
   }
 
   /**

@@ -1,6 +1,19 @@
 export { CodecKernel, codecKernel } from './codec.js';
-export { FORMAT_POINTS_MAX, formatKernel } from './format.js';
+export {
+  FORMAT_LABELS_MAX,
+  FORMAT_POINTS_MAX,
+  FORMAT_SERIES_MAX,
+  type FormatKernel,
+  formatKernel,
+} from './format.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
+export {
+  CHUNK_CHANGE,
+  type ChunkChange,
+  HeadHistograms,
+  HISTOGRAM_KIND,
+  type HistogramKind,
+} from './head-histograms.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,

@@ -171,10 +171,10 @@ test('sums lose nothing to cancellation', () => {
   const flags = kernel.reserveZeroed(1);
   kernel.f64.set([1, 1e100, 1, -1e100], rows / 8);
   kernel.u8.fill(1, present, present + 4);
-  functions.querySteps(kernel.reserve(8), 0, 0, 1);
   functions.queryAggregateBlock(
     AGGREGATION.sum,
     4,
+    1,
     rows,
     present,
     groups,

@@ -117,6 +117,7 @@ export interface QueryExports {
   queryAggregateBlock(
     operator: number,
     series: number,
+    steps: number,
     rows: number,
     present: number,
     groups: number,
@@ -155,7 +156,9 @@ export class QueryKernel {
   u32!: Uint32Array;
   u8!: Uint8Array;
   functions!: QueryExports;
-  private memory!: WebAssembly.Memory;
+  /** Shared, so that other threads can make instances over it. Another one when `memoryNumber` is another. */
+  memory!: WebAssembly.Memory;
+  memoryNumber = 0;
   private top = FREE_BEGIN;
   private readonly bytesMax: number;
 
@@ -170,6 +173,11 @@ export class QueryKernel {
     return this.top - FREE_BEGIN;
   }
 
+  /** Bytes that the running query may still reserve. */
+  get freeBytes(): number {
+    return this.bytesMax - this.usedBytes;
+  }
+
   /** Reserves memory, 8-byte aligned, contents undefined. @throws VarveError limit `query-memory-limit` */
   reserve(byteCount: number): number {
     const address = this.top;
@@ -178,7 +186,7 @@ export class QueryKernel {
       throw new VarveError(
         'limit',
         'query-memory-limit',
-        `query needs more than ${this.bytesMax} bytes of memory (setting querier.query_memory_bytes_max)`,
+        `the query needs more than ${this.bytesMax} bytes of memory (query.max_memory_bytes): narrow its selectors or its time range`,
         { details: { bytesMax: this.bytesMax } },
       );
     }
@@ -215,7 +223,14 @@ export class QueryKernel {
     if (this.u8.length > KEEP_BYTES_MAX) this.renew();
   }
 
+  /** Takes a new memory for the next query: another thread may still write into this one. */
+  abandon(): void {
+    this.top = FREE_BEGIN;
+    this.renew();
+  }
+
   private renew(): void {
+    this.memoryNumber++;
     this.memory = createMemory(Math.min(INITIAL_BYTES, this.bytesMax), this.bytesMax + 2 * 65536);
     this.functions = instantiate<QueryExports>(this.memory);
     this.takeViews();

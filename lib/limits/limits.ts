@@ -44,6 +44,10 @@ export const limitsSchema = group('Limits per tenant', {
   ),
   maxFetchedSeriesPerQuery: integer(500_000, 'Series one query may read.'),
   maxFetchedChunksPerQuery: integer(2_000_000, 'Chunks one query may read.'),
+  maxQueryResponseSize: byteSize(
+    '256MiB',
+    'Longest answer to one query, before compression; 0 for no limit.',
+  ),
   maxQueryLengthMs: duration('0', 'Longest time between start and end of a query; 0 for no limit.'),
   maxQueryExpressionSizeBytes: byteSize('64KiB', 'Longest query text.'),
   maxSeriesQueryLimit: integer(0, 'Label sets the series API returns at most; 0 for no limit.'),

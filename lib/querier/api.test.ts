@@ -6,7 +6,7 @@ import { HttpServer } from '../http/index.js';
 import { DEFAULT_LIMITS, TenantLimits } from '../limits/index.js';
 import { Metrics, silentLogger } from '../telemetry/index.js';
 import { WorkerPool } from '../workers/index.js';
-import { API_PREFIXES, QueryApi } from './api.js';
+import { API_PREFIXES, QueryApi, type QueryApiOptions } from './api.js';
 import { EMPTY_HEAD_STATS, type SourceProvider } from './sources.js';
 
 const NOW_MS = 1_700_000_000_123;
@@ -48,19 +48,16 @@ const provider: SourceProvider = {
   }),
 };
 
-const server = new HttpServer(
-  {
-    listen: '127.0.0.1:0',
-    maxConnections: 100,
-    headersTimeoutMs: 5000,
-    bodyTimeoutMs: 5000,
-    idleTimeoutMs: 5000,
-    shutdownTimeoutMs: 1000,
-    corsOrigin: '',
-  },
-  metrics,
-  silentLogger,
-);
+const httpOptions = {
+  listen: '127.0.0.1:0',
+  maxConnections: 100,
+  headersTimeoutMs: 5000,
+  bodyTimeoutMs: 5000,
+  idleTimeoutMs: 5000,
+  shutdownTimeoutMs: 1000,
+  corsOrigin: '',
+};
+const server = new HttpServer(httpOptions, metrics, silentLogger);
 const pool = new WorkerPool(
   {
     script: new URL('./testing/stub-worker.js', import.meta.url),
@@ -76,28 +73,28 @@ const pool = new WorkerPool(
 const multi = { multitenancy: true, defaultTenant: 'anonymous' };
 let base = '';
 
+const options: QueryApiOptions = {
+  tenant: multi,
+  timeoutMs: 120_000,
+  lookbackDeltaMs: 300_000,
+  formBodyBytesMax: 100_000,
+  slowLogThresholdMs: 1000,
+  flags: () => ({ 'log-level': 'info' }),
+  configYaml: () => 'a: <1>\n',
+  features: { promql: {} },
+  buildInfo: {
+    application: 'Varve',
+    version: '1.2.3',
+    revision: 'r',
+    branch: 'b',
+    buildDate: 'd',
+    repository: 'p',
+    features: { ruler_config_api: 'true' },
+  },
+};
+
 beforeAll(async () => {
-  new QueryApi(
-    {
-      tenant: multi,
-      timeoutMs: 120_000,
-      lookbackDeltaMs: 300_000,
-      formBodyBytesMax: 100_000,
-      slowLogThresholdMs: 1000,
-      configYaml: () => 'a: <1>\n',
-      features: { promql: {} },
-      buildInfo: {
-        application: 'Varve',
-        version: '1.2.3',
-        revision: 'r',
-        branch: 'b',
-        buildDate: 'd',
-        repository: 'p',
-        features: { ruler_config_api: 'true' },
-      },
-    },
-    { pool, provider, limits, clock, logger: silentLogger },
-  ).mount(server);
+  new QueryApi(options, { pool, provider, limits, clock, logger: silentLogger }).mount(server);
   await server.start();
   server.open();
   base = `http://127.0.0.1:${server.address.port}`;
@@ -134,6 +131,15 @@ describe('answers', () => {
       '/query?query=up&time=1.5',
       ok('{"resultType":"vector","result":[{"metric":{"__name__":"up"},"value":[1.500,"1e-07"]}]}'),
     ],
+    [
+      '/query?query=1%2B1&time=0&stats=1',
+      ok(
+        '{"resultType":"scalar","result":[0,"2"],"stats":{"timings":{"evalTotalTime":0.5,"resultSortTime":0,"queryPreparationTime":0.25,"innerEvalTime":0.125,"execQueueTime":QUEUE,"execTotalTime":1},"samples":{"totalQueryableSamples":7,"peakSamples":3}}}',
+        ',"warnings":["value \\"1\\" for parameter \\"stats\\" is deprecated and will be rejected in the next major release, use \\"true\\" or \\"all\\""]',
+      ),
+    ],
+    ['/series/count', ok('[2]')],
+    ['/status/tsdb/blocks', ok('{"blocks":[]}')],
     [
       '/query?query=warn',
       ok('{"resultType":"vector","result":[]}', ',"warnings":["something \\u003codd\\u003e"]'),
@@ -176,7 +182,6 @@ describe('answers', () => {
     ['/alertmanagers', ok('{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')],
     ['/scrape_pools', ok('{"scrapePools":[]}')],
     ['/status/walreplay', ok('{"min":0,"max":0,"current":0}')],
-    ['/status/config', ok('{"yaml":"a: \\u003c1\\u003e\\n"}')],
     [
       '/status/tsdb',
       ok(
@@ -191,7 +196,9 @@ describe('answers', () => {
     ],
   ])('%s under every prefix', async (path, body) => {
     for (const prefix of API_PREFIXES) {
-      expect(await get(prefix + path)).toEqual({ status: 200, type: 'application/json', body });
+      const found = await get(prefix + path);
+      const timeless = found.body.replace(/(?<="execQueueTime":)[^,]+/, 'QUEUE');
+      expect({ ...found, body: timeless }).toEqual({ status: 200, type: 'application/json', body });
     }
   });
 
@@ -264,7 +271,21 @@ describe('errors', () => {
     ['/query?query=mismatch', 422, 'execution', 'multiple matches for labels'],
     ['/query?query=too-much', 422, 'execution', 'query processing would load too many samples into memory'],
     ['/query?query=spin&timeout=20ms', 503, 'timeout', 'query timed out in expression evaluation'],
-    ['/query?query=1%2B1&timeout=0', 503, 'timeout', 'query timed out in query execution'],
+    ['/query?query=1%2B1&timeout=0', 400, 'bad_data', 'invalid parameter "query": context deadline exceeded'],
+    [
+      '/rules?group_next_token=x',
+      400,
+      'bad_data',
+      'invalid parameter "group_next_token": group_limit needs to be present in order to paginate over the groups',
+    ],
+    ['/rules?match[]={', 400, 'bad_data', '1:1: parse error: unexpected "{"'],
+    [
+      '/targets/metadata?match_target={',
+      400,
+      'bad_data',
+      'invalid parameter "match_target": 1:1: parse error: unexpected "{"',
+    ],
+    ['/series?match[]={a="1"}&x=%zz', 400, 'bad_data', 'error parsing form values: invalid URL escape "%zz"'],
     ['/query?query=bug', 500, 'internal', 'index is out of range'],
     [
       '/query?time=x',
@@ -528,3 +549,67 @@ function raw(path: string, headers: Record<string, string>) {
     outgoing.end();
   });
 }
+
+describe('settings of the process', () => {
+  const single = new HttpServer(
+    httpOptions,
+    new Metrics({ withProcessMetrics: false, version: 'test' }),
+    silentLogger,
+  );
+  let address = '';
+
+  beforeAll(async () => {
+    const parts = { pool, provider, limits, clock, logger: silentLogger };
+    new QueryApi({ ...options, tenant: { ...multi, multitenancy: false } }, parts).mount(single);
+    await single.start();
+    single.open();
+    address = `http://127.0.0.1:${single.address.port}`;
+  });
+  afterAll(() => single.stop());
+
+  const ask = async (url: string, agent = 'test') => {
+    const response = await fetch(url, { headers: { ...HEADERS, 'User-Agent': agent } });
+    return { status: response.status, body: await response.text() };
+  };
+
+  test.each([
+    ['/status/config', '{"yaml":"a: \\u003c1\\u003e\\n"}'],
+    ['/status/flags', '{"log-level":"info"}'],
+  ])('%s is told while there is one tenant only', async (path, data) => {
+    for (const prefix of API_PREFIXES) {
+      expect(await ask(address + prefix + path)).toEqual({ status: 200, body: ok(data) });
+      expect((await ask(base + prefix + path)).status).toBe(404);
+    }
+  });
+
+  test('search endpoints answer in lines', async () => {
+    for (const [path, first] of [
+      ['metric_names?search[]=name', '{"results":[{"name":"__name__-1"},{"name":"__name__-2"}]}'],
+      ['label_names?sort_by=alpha&sort_dir=dsc&limit=1', '{"results":[{"name":"job"}]}'],
+      ['label_values?label=job&search[]=2', '{"results":[{"name":"job-2"}]}'],
+    ] as const) {
+      const response = await fetch(`${base}/api/v1/search/${path}`, { headers: HEADERS });
+      expect(response.headers.get('content-type')).toBe('application/x-ndjson; charset=utf-8');
+      const [line, trailer] = (await response.text()).split('\n');
+      expect(line).toBe(first);
+      expect(JSON.parse(trailer!)).toEqual({ status: 'success', has_more: path.includes('limit=1') });
+    }
+    const refused = await get('/api/v1/search/label_values');
+    expect(refused.body).toBe(error('bad_data', 'missing required parameter "label"'));
+  });
+
+  test('Grafana is not told the flags, by which it knows Thanos', async () => {
+    expect((await ask(`${address}/api/v1/status/flags`, 'Grafana/11.1')).status).toBe(404);
+  });
+
+  test('tenants of a shared process are not told where it runs', async () => {
+    const hostOf = async (url: string) => {
+      const { data } = JSON.parse((await ask(`${url}/api/v1/status/runtimeinfo`)).body) as {
+        data: { hostname: string; CWD: string };
+      };
+      return [data.hostname, data.CWD];
+    };
+    expect(await hostOf(base)).toEqual(['', '']);
+    expect((await hostOf(address)).includes('')).toBe(false);
+  });
+});

@@ -7,34 +7,43 @@ import { createMatcher } from '../matcher/index.js';
 import { formatDuration } from '../settings/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
-import type { WorkerPool } from '../workers/index.js';
+import { MemoryTidy, type WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
+import { blocksData } from './blocks-data.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
+import { rulesData, targetsData, targetsMetadataData } from './empty-api.js';
 import { encodeSuccess } from './encode.js';
 import { encodeExemplars } from './exemplar-json.js';
 import { goQuote } from './go-text.js';
 import { stringifyHtml } from './json-bytes.js';
+import type { LocalQueries } from './local-queries.js';
 import {
+  checkTimeLeft,
   optionalDuration,
   optionalTime,
   Params,
   parseLimit,
   parseLookback,
   parseRange,
+  parseStats,
   TIME_MS_MAX,
   TIME_MS_MIN,
   unescapeLabelName,
 } from './params.js';
 import { originOf, QueryLog } from './query-log.js';
-import { queryWindow } from './query-window.js';
+import { queryWindow, type TimeWindow } from './query-window.js';
+import { runTask } from './run-task.js';
+import { answerSearch, SEARCH_ENDPOINTS, type SearchParts } from './search-api.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
   type BuildInfo,
   buildInfoData,
   metadataData,
+  NO_HOST,
   parseTopQueries,
   parseTsdbLimit,
   runtimeInfoData,
+  thisHost,
   tsdbData,
   WAL_REPLAY_DATA,
 } from './status-api.js';
@@ -60,12 +69,16 @@ export interface QueryApiOptions {
   readonly buildInfo: BuildInfo;
   /** The effective configuration as YAML, secrets masked. */
   readonly configYaml: () => string;
+  /** Settings by the names of their flags, secrets masked. */
+  readonly flags: () => Readonly<Record<string, string>>;
   /** Categories of features with their names, for the features endpoint. */
   readonly features: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 }
 
 export interface QueryApiParts {
   readonly pool: WorkerPool;
+  /** Answers the queries that need no thread; without it, all go to the pool. */
+  readonly local?: LocalQueries;
   readonly provider: SourceProvider;
   readonly limits: LimitsProvider;
   readonly clock: Clock;
@@ -74,6 +87,9 @@ export interface QueryApiParts {
 
 /** A series without samples for this long is not active any more, as in Mimir. */
 const ACTIVE_MS = 20 * 60_000;
+
+/** How long no large answer has to end before the memory of the last ones is collected. */
+const TIDY_MS = 2000;
 
 /** One request with what every handler needs. */
 interface Call {
@@ -90,6 +106,7 @@ export class QueryApi {
   readonly #parts: QueryApiParts;
   readonly #startedMs: number;
   readonly #log: QueryLog;
+  readonly #tidy = new MemoryTidy(TIDY_MS);
 
   constructor(options: QueryApiOptions, parts: QueryApiParts) {
     this.#options = options;
@@ -103,14 +120,8 @@ export class QueryApi {
     const both: readonly Method[] = ['GET', 'POST'];
     const get: readonly Method[] = ['GET'];
     const fixed = (data: () => string): Handle => this.#small(async () => data());
-    const rules: Handle = this.#small(async ({ params }) => {
-      const type = params.get('type');
-      if (type !== '' && type !== 'alert' && type !== 'record') {
-        throw badData(`invalid parameter "type": not supported value ${goQuote(type)}`);
-      }
-      return '{"groups":[]}';
-    });
-    const routes: readonly (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
+    const hidden = this.#options.tenant.multitenancy;
+    const routes: (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
       [both, '/series', (call) => this.#series(call)],
       [both, '/labels', (call) => this.#labelNames(call)],
       // Prometheus itself has no POST here, but Grafana's scopes use it.
@@ -121,29 +132,43 @@ export class QueryApi {
       [both, '/cardinality/label_names', (call) => this.#cardinality(call, 'labelNames')],
       [both, '/cardinality/label_values', (call) => this.#cardinality(call, 'labelValues')],
       [both, '/cardinality/active_series', (call) => this.#cardinality(call, 'activeSeries')],
+      [get, '/series/count', this.#small(({ tenant }) => this.#seriesCount(tenant))],
       [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
       [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
-      [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo())],
+      [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo(hidden))],
+      [get, '/status/tsdb/blocks', this.#small(({ tenant }) => blocksData(this.#parts.provider, tenant))],
       [get, '/status/tsdb', this.#small(({ tenant, params }) => this.#tsdb(tenant, params))],
       [get, '/status/walreplay', fixed(() => WAL_REPLAY_DATA)],
       [get, '/status/active_queries', (call) => this.#activeQueries(call)],
       [get, '/status/top_queries', (call) => this.#topQueries(call)],
-      [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
-      [get, '/rules', rules],
+      [get, '/rules', (call) => this.#rules(call)],
       [get, '/alerts', fixed(() => '{"alerts":[]}')],
-      [get, '/targets', fixed(() => '{"activeTargets":[],"droppedTargets":[],"droppedTargetCounts":{}}')],
-      [get, '/targets/metadata', fixed(() => '[]')],
+      [get, '/targets', this.#small(async ({ params }) => targetsData(params))],
+      [get, '/targets/metadata', (call) => this.#targetsMetadata(call)],
       [get, '/scrape_pools', fixed(() => '{"scrapePools":[]}')],
       [get, '/alertmanagers', fixed(() => '{"activeAlertmanagers":[],"droppedAlertmanagers":[]}')],
       [get, '/notifications', fixed(() => '[]')],
       [get, '/features', fixed(() => stringifyHtml(this.#options.features))],
+    ];
+    const search: SearchParts = {
+      provider: this.#parts.provider,
+      nowMs: () => this.#parts.clock.nowMs(),
+      run: (call, task, snapshot) => this.#runTask(call, task, this.#options.timeoutMs, snapshot),
+    };
+    for (const endpoint of SEARCH_ENDPOINTS) {
+      routes.push([both, `/search/${endpoint}`, (call) => answerSearch(call, endpoint, search)]);
+    }
+    // Settings concern whoever runs the process: tenants of a shared one are not told (the operator has /config).
+    const settings: typeof routes = [
+      [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
+      [get, '/status/flags', (call) => this.#flags(call)],
     ];
     for (const prefix of API_PREFIXES) {
       server.hot(both, `${prefix}/query`, (exchange) => this.#serve(exchange, (call) => this.#query(call)));
       server.hot(both, `${prefix}/query_range`, (exchange) =>
         this.#serve(exchange, (call) => this.#queryRange(call)),
       );
-      for (const [methods, path, handle] of routes) {
+      for (const [methods, path, handle] of hidden ? routes : [...routes, ...settings]) {
         server.route(methods, prefix + path, (exchange) => this.#serve(exchange, handle));
       }
     }
@@ -182,6 +207,7 @@ export class QueryApi {
     const timeMs = optionalTime(params, 'time', this.#parts.clock.nowMs());
     const timeoutMs = this.#timeout(params);
     const lookbackMs = parseLookback(params, this.#options.lookbackDeltaMs);
+    checkTimeLeft(timeoutMs);
     const query = this.#checkedQuery(params, this.#parts.limits.of(tenant));
     await this.#evaluate(
       call,
@@ -195,6 +221,7 @@ export class QueryApi {
     const { startMs, endMs, stepMs, limit } = parseRange(params);
     const timeoutMs = this.#timeout(params);
     const lookbackMs = parseLookback(params, this.#options.lookbackDeltaMs);
+    checkTimeLeft(timeoutMs);
     const limits = this.#parts.limits.of(tenant);
     const query = this.#checkedQuery(params, limits);
     const lengthMs = endMs - startMs;
@@ -213,12 +240,23 @@ export class QueryApi {
     request: (QueryTask & { kind: 'query' })['request'],
     timeoutMs: number,
   ): Promise<void> {
+    const { local } = this.#parts;
+    const isConstant = local?.takesConstant(request) === true;
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
-    const snapshot = this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
-    const withStats = call.params.get('stats') !== '';
-    const { maxFetchedSeriesPerQuery, maxFetchedChunksPerQuery } = this.#parts.limits.of(call.tenant);
-    const fetchLimits = { seriesMax: maxFetchedSeriesPerQuery, chunksMax: maxFetchedChunksPerQuery };
-    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, sources: snapshot.sources };
+    const snapshot = isConstant
+      ? null
+      : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+    const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
+    const { withStats, notes } = parseStats(call.params);
+    const limits = this.#parts.limits.of(call.tenant);
+    const fetchLimits = {
+      seriesMax: limits.maxFetchedSeriesPerQuery,
+      chunksMax: limits.maxFetchedChunksPerQuery,
+    };
+    const answerBytesMax = limits.maxQueryResponseSize;
+    const sources = snapshot?.sources ?? [];
+    const what = { request, withStats, notes };
+    const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();
@@ -226,7 +264,10 @@ export class QueryApi {
     const ended = this.#log.begin({ tenant, query, startMs, endMs, stepMs, origin });
     let answer: TaskAnswer;
     try {
-      answer = await this.#runTask(call, task, timeoutMs, snapshot);
+      answer =
+        isLocal && local !== undefined
+          ? await runHere(local, task, timeoutMs, snapshot)
+          : await this.#runTask(call, task, timeoutMs, snapshot);
     } catch (error) {
       ended({ status: statusOf(error), samples: 0 });
       throw error;
@@ -238,10 +279,11 @@ export class QueryApi {
       wantsTiming && figures !== null
         ? { 'Server-Timing': serverTiming(figures, this.#parts.clock.monotonicMs() - begunMs) }
         : {};
-    await exchange.sendCompressed(status, JSON_TYPE, body, headers);
+    await this.#sendLarge(exchange, status, body, headers);
   }
 
   async #series(call: Call): Promise<void> {
+    call.params.check();
     const selectors = call.params.getAll('match[]');
     if (selectors.length === 0) throw badData('no match[] parameter provided');
     const { maxSeriesQueryLimit } = this.#parts.limits.of(call.tenant);
@@ -268,7 +310,9 @@ export class QueryApi {
     const limit = asked === 0 || (tenantLimit > 0 && asked > tenantLimit) ? tenantLimit : asked;
     const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const { sources } = snapshot;
-    const task = toTask({ selectors: params.getAll('match[]'), minTimeMs, maxTimeMs, limit, sources });
+    const answerBytesMax = this.#parts.limits.of(tenant).maxQueryResponseSize;
+    const selectors = params.getAll('match[]');
+    const task = toTask({ selectors, minTimeMs, maxTimeMs, limit, answerBytesMax, sources });
     await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
   }
 
@@ -280,8 +324,7 @@ export class QueryApi {
     const isActiveOnly = onlyActive || what === 'activeSeries';
     const minTimeMs = isActiveOnly ? this.#parts.clock.nowMs() - ACTIVE_MS : TIME_MS_MIN;
     const bytesMax = this.#parts.limits.of(tenant).activeSeriesResultsMaxSizeBytes;
-    // A time that no block reaches: only heads are asked.
-    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MAX, TIME_MS_MAX);
+    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MIN, TIME_MS_MAX);
     const { sources } = snapshot;
     const scope = { selector, labelNames, minTimeMs, limit, bytesMax, sources };
     const task: QueryTask = { kind: 'cardinality', what, ...scope };
@@ -324,24 +367,27 @@ export class QueryApi {
     snapshot: SourceSnapshot | null,
   ): Promise<void> {
     const { status, body } = await this.#runTask(call, task, timeoutMs, snapshot);
-    await call.exchange.sendCompressed(status, JSON_TYPE, body);
+    await this.#sendLarge(call.exchange, status, body);
   }
 
-  /** Runs a task in a thread; a client that leaves cancels it. */
-  async #runTask(
+  /** Sends what may be hundreds of megabytes, whose memory is then soon given back. */
+  async #sendLarge(
+    exchange: Exchange,
+    status: number,
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<void> {
+    exchange.response.once('close', () => this.#tidy.note(body.byteLength));
+    await exchange.sendCompressed(status, JSON_TYPE, body, headers);
+  }
+
+  #runTask(
     { exchange, tenant }: Call,
     task: QueryTask,
     timeoutMs: number,
     snapshot: SourceSnapshot | null,
   ): Promise<TaskAnswer> {
-    const controller = new AbortController();
-    exchange.onDisconnect(() => controller.abort());
-    return (await this.#parts.pool.run(tenant, task, {
-      timeoutMs,
-      signal: controller.signal,
-      attachments: snapshot?.attachments ?? [],
-      onReleased: () => snapshot?.release(),
-    })) as TaskAnswer;
+    return runTask(this.#parts.pool, exchange, tenant, task, timeoutMs, snapshot);
   }
 
   async #activeQueries({ exchange, tenant }: Call): Promise<void> {
@@ -375,13 +421,77 @@ export class QueryApi {
     return metadataData(await this.#parts.provider.metadata(tenant), params);
   }
 
+  /** The series in memory, as VictoriaMetrics tells them. */
+  async #seriesCount(tenant: string): Promise<string> {
+    return `[${(await this.#parts.provider.headStats(tenant, 0)).seriesCount}]`;
+  }
+
   async #tsdb(tenant: string, params: Params): Promise<string> {
     const limit = parseTsdbLimit(params);
     return tsdbData(await this.#parts.provider.headStats(tenant, limit), limit);
   }
 
-  #runtimeInfo(): string {
-    return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '');
+  #runtimeInfo(isHidden: boolean): string {
+    const host = isHidden ? NO_HOST : thisHost();
+    return runtimeInfoData(this.#startedMs, this.#parts.clock.nowMs(), availableParallelism(), '', host);
+  }
+
+  /** Grafana takes whoever answers this beside buildinfo for Thanos, so it gets what a server without it says. */
+  async #flags({ exchange }: Call): Promise<void> {
+    if (/^grafana/i.test(exchange.request.headers['user-agent'] ?? '')) {
+      exchange.sendText(404, '404 page not found');
+      return;
+    }
+    await exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(stringifyHtml(this.#options.flags())));
+  }
+
+  async #rules(call: Call): Promise<void> {
+    call.params.check();
+    const selectors = call.params.getAll('match[]');
+    if (selectors.length > 0 && !(await this.#areSelectors(call, selectors, 'match[]'))) return;
+    await call.exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(rulesData(call.params)));
+  }
+
+  async #targetsMetadata(call: Call): Promise<void> {
+    const data = targetsMetadataData(call.params);
+    const selector = call.params.get('match_target');
+    if (selector !== '' && !(await this.#areSelectors(call, [selector], 'match_target'))) return;
+    await call.exchange.sendCompressed(200, JSON_TYPE, encodeSuccess(data));
+  }
+
+  /** Whether the texts are selectors; sends what is wrong with them if not. */
+  async #areSelectors(call: Call, selectors: readonly string[], parameter: string): Promise<boolean> {
+    const task: QueryTask = { kind: 'checkSelectors', selectors, parameter };
+    const { status, body } = await this.#runTask(call, task, this.#options.timeoutMs, null);
+    if (status !== 200) call.exchange.send(status, JSON_TYPE, body);
+    return status === 200;
+  }
+}
+
+function isSmall(
+  local: LocalQueries | undefined,
+  request: (QueryTask & { kind: 'query' })['request'],
+  window: TimeWindow,
+  snapshot: SourceSnapshot,
+): boolean {
+  try {
+    return local?.takes(request, window, snapshot) === true;
+  } catch (error) {
+    snapshot.release();
+    throw error;
+  }
+}
+
+async function runHere(
+  local: LocalQueries,
+  task: QueryTask,
+  timeoutMs: number,
+  snapshot: SourceSnapshot | null,
+): Promise<TaskAnswer> {
+  try {
+    return await local.run(task, timeoutMs);
+  } finally {
+    snapshot?.release();
   }
 }
 

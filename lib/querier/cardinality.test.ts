@@ -3,9 +3,10 @@ import { HeadKernel } from '../kernel/index.js';
 import { bitsOf, type TestSeries } from '../kernel/testing/write-request.js';
 import { HeadReader } from '../tsdb/head/index.js';
 import { HEAD_OPTIONS, push } from '../tsdb/head/testing/head-fixture.js';
-import { type TaskControl, TaskExecutor } from './executor.js';
+import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
 import type { CardinalityTask } from './task.js';
+import type { TaskControl } from './task-guard.js';
 
 const parser = {
   experimentalFunctions: false,

@@ -14,6 +14,7 @@ import {
   writeFloat,
   writeTimestamp,
 } from './json-bytes.js';
+import { writeMatrixColumns, writeVectorColumns } from './series-writer.js';
 
 /** Prometheus shows this many warnings, and as many infos, and counts the rest. */
 const ANNOTATIONS_MAX = 10;
@@ -30,12 +31,17 @@ export interface EncodeOptions {
   readonly withStats: boolean;
   /** Seconds the query waited for a thread; part of the statistics. */
   readonly execQueueTime: number;
+  /** Told the length of the text now and then; throws to end the writing. */
+  readonly guard?: AnswerGuard;
 }
+
+/** Looks at a text in the making; see ByteWriter. */
+export type AnswerGuard = (byteLength: number) => void;
 
 /** The whole answer to query and query_range: `status`, `data` with `resultType` first, warnings and infos. */
 export function encodeQueryResult(result: QueryResult, options: EncodeOptions): Uint8Array<ArrayBuffer> {
   const { value } = result;
-  const out = new ByteWriter(estimateBytes(result));
+  const out = new ByteWriter(estimateBytes(result), options.guard);
   const type = value.type === 'rawMatrix' ? 'matrix' : value.type;
   out.text(`{"status":"success","data":{"resultType":"${type}","result":`);
   switch (value.type) {
@@ -46,10 +52,17 @@ export function encodeQueryResult(result: QueryResult, options: EncodeOptions): 
       out.text(`[${formatFloat(value.timestampMs / 1000)},${quoteJsonHtml(value.value)}]`);
       break;
     case 'vector':
-      writeVector(out, value.timestampMs, value.series);
+      out.byte(OPEN);
+      if (value.columns === undefined || value.columns.rows.length < KERNEL_FLOATS_MIN)
+        writeVector(out, value.timestampMs, value.series);
+      else writeVectorColumns(out, value.timestampMs, value.columns);
+      out.byte(CLOSE);
       break;
     case 'matrix':
-      writeMatrix(out, value);
+      out.byte(OPEN);
+      if (value.columns === undefined) writeMatrix(out, value);
+      else writeMatrixColumns(out, value.startMs, value.stepMs, value.columns);
+      out.byte(CLOSE);
       break;
     case 'rawMatrix':
       writeRawMatrix(out, value.series);
@@ -67,7 +80,7 @@ export function encodeQueryResult(result: QueryResult, options: EncodeOptions): 
 function estimateBytes({ value }: QueryResult): number {
   switch (value.type) {
     case 'vector':
-      return 256 + value.series.length * 192;
+      return 256 + (value.columns?.rows ?? value.series).length * 192;
     case 'matrix':
       return 1024 + value.stepCount * 40;
     case 'rawMatrix':
@@ -83,7 +96,6 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   const stampText = Buffer.from(stamp.subarray(0, stampLength)).toString('latin1');
   const kernel = series.length < KERNEL_FLOATS_MIN ? null : formatKernel();
   const histogramWriter = new HistogramWriter();
-  out.byte(OPEN);
   let separator = '';
   for (const { labels, values, present, histograms } of series) {
     if (present[0] === 0) continue;
@@ -103,14 +115,12 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
     out.text('"]}');
     separator = ',';
   }
-  out.byte(CLOSE);
 }
 
 function writeMatrix(out: ByteWriter, value: MatrixValue): void {
   const { startMs, stepMs, series } = value;
   const kernel = formatKernel();
   const histogramWriter = new HistogramWriter();
-  out.byte(OPEN);
   let separator = '';
   for (let i = 0; i < series.length; i++) {
     const { labels, present, histograms = null } = series[i]!;
@@ -122,7 +132,6 @@ function writeMatrix(out: ByteWriter, value: MatrixValue): void {
     out.byte(CLOSE_BRACE);
     separator = ',';
   }
-  out.byte(CLOSE);
 }
 
 /** The floats of a series under their key. There must be one. */
@@ -241,14 +250,34 @@ export function encodeSuccess(dataJson: string, warnings: readonly string[] = []
 export function encodeStrings(
   texts: readonly string[],
   warnings: readonly string[],
+  guard?: AnswerGuard,
 ): Uint8Array<ArrayBuffer> {
-  return encodeSuccess(`[${texts.map(quoteJsonHtml).join(',')}]`, warnings);
+  return encodeList(texts, quoteJsonHtml, warnings, guard);
 }
 
 /** A list of label sets. */
 export function encodeLabelSets(
   sets: readonly LabelSet[],
   warnings: readonly string[],
+  guard?: AnswerGuard,
 ): Uint8Array<ArrayBuffer> {
-  return encodeSuccess(`[${sets.map(metricText).join(',')}]`, warnings);
+  return encodeList(sets, metricText, warnings, guard);
+}
+
+function encodeList<Item>(
+  items: readonly Item[],
+  toText: (item: Item) => string,
+  warnings: readonly string[],
+  guard?: AnswerGuard,
+): Uint8Array<ArrayBuffer> {
+  const out = new ByteWriter(64 + items.length * 32, guard);
+  out.text('{"status":"success","data":[');
+  for (let i = 0; i < items.length; i++) {
+    if (i > 0) out.byte(COMMA);
+    out.text(toText(items[i]!));
+  }
+  out.byte(CLOSE);
+  writeAnnotations(out, 'warnings', 'warning', warnings);
+  out.byte(CLOSE_BRACE);
+  return out.finish();
 }

@@ -5,11 +5,15 @@ import { ArrayArena, type LabelQuery, type Queryable, type SelectHints } from '.
 import { badData, badParameter, encodeError } from './api-error.js';
 import { activeSeries, labelNamesCardinality, labelValuesCardinality } from './cardinality.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
+import { federate } from './federate.js';
 import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import { TIME_MS_MAX } from './params.js';
+import { readChunks, readSamples } from './remote-read.js';
+import { searchNames } from './search.js';
 import type { SourceDescriptor } from './sources.js';
 import type { CardinalityTask, LookupTask, QueryTask, SelectorText, TaskAnswer } from './task.js';
+import { GuardedArena, type TaskControl, TaskGuard } from './task-guard.js';
 
 /** The parts of the query language that aren't evaluation. All throw VarveError client `promql-parse`. */
 export interface Language {
@@ -26,13 +30,6 @@ export interface Language {
 /** Turns descriptions of sources into one that can be read. */
 export interface SourceOpener {
   open(sources: readonly SourceDescriptor[]): Promise<Queryable>;
-}
-
-export interface TaskControl {
-  isCancelled(): boolean;
-  /** By the monotonic clock of this thread. */
-  readonly deadlineMs: number;
-  readonly queuedMs: number;
 }
 
 const TRUNCATED = 'results truncated due to limit';
@@ -66,19 +63,20 @@ export class TaskExecutor {
   ): Promise<Uint8Array<ArrayBuffer>> {
     switch (task.kind) {
       case 'series': {
-        const { query, limit, source } = await this.#lookup(task, (text) => badParameter('match[]', text));
+        const refuse = (text: string) => badParameter('match[]', text);
+        const { query, limit, source, guard } = await this.#lookup(task, refuse, control);
         const found = await source.series(query);
-        return encodeLabelSets(cut(found, limit), found.length > limit ? [TRUNCATED] : []);
+        return encodeLabelSets(cut(found, limit), notes(found, limit), guard);
       }
       case 'labelNames': {
-        const { query, limit, source } = await this.#lookup(task, badData);
+        const { query, limit, source, guard } = await this.#lookup(task, badData, control);
         const found = await source.labelNames(query);
-        return encodeStrings(cut(found, limit), found.length > limit ? [TRUNCATED] : []);
+        return encodeStrings(cut(found, limit), notes(found, limit), guard);
       }
       case 'labelValues': {
-        const { query, limit, source } = await this.#lookup(task, badData);
+        const { query, limit, source, guard } = await this.#lookup(task, badData, control);
         const found = await source.labelValues(task.name, query);
-        return encodeStrings(cut(found, limit), found.length > limit ? [TRUNCATED] : []);
+        return encodeStrings(cut(found, limit), notes(found, limit), guard);
       }
       case 'cardinality':
         return this.#cardinality(task, control);
@@ -86,6 +84,40 @@ export class TaskExecutor {
         return encodeSuccess(quoteJsonHtml(inQuery(() => this.#language.format(task.query))));
       case 'parse':
         return encodeSuccess(stringifyHtml(inQuery(() => this.#language.toTree(task.query))));
+      case 'remoteRead': {
+        const { queries, budget } = task;
+        const guard = new TaskGuard(control, budget.answerBytesMax);
+        const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
+        return task.isStreamed
+          ? readChunks(source, queries, budget, guard)
+          : readSamples(source, queries, budget, guard);
+      }
+      case 'federate': {
+        const { budget, minTimeMs, maxTimeMs, format } = task;
+        const matcherSets = task.selectors.map((text) => this.#parseSelector(text, badData));
+        const guard = new TaskGuard(control, budget.answerBytesMax);
+        const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
+        return federate(source, matcherSets, minTimeMs, maxTimeMs, format, budget, guard);
+      }
+      case 'search': {
+        const refuse = (text: string) => badParameter('match[]', text);
+        const { startMs: minTimeMs, endMs: maxTimeMs } = task.search;
+        const guard = new TaskGuard(control);
+        const poll = () => guard.check();
+        const matcherSets = task.selectors.map((text) => this.#matchersOf(text, refuse));
+        const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: 0, poll };
+        const source = await this.#opener.open(task.sources);
+        const names =
+          task.label === null ? await source.labelNames(query) : await source.labelValues(task.label, query);
+        return new TextEncoder().encode(JSON.stringify(searchNames(names, task.search, poll)));
+      }
+      case 'checkSelectors':
+        if (task.parameter === 'match[]') for (const text of task.selectors) this.#matchersOf(text, badData);
+        else {
+          const refuse = (text: string) => badParameter(task.parameter, text);
+          for (const text of task.selectors) this.#parseSelector(text, refuse);
+        }
+        return new Uint8Array(0);
       case 'selectors': {
         const selectors = this.#language
           .selectors(task.query)
@@ -96,15 +128,22 @@ export class TaskExecutor {
   }
 
   async #query(task: QueryTask & { kind: 'query' }, control: TaskControl): Promise<TaskAnswer> {
-    if (performance.now() >= control.deadlineMs) {
-      throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
-    }
+    const guard = new TaskGuard(control, task.answerBytesMax);
+    guard.check();
     try {
-      const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits);
+      const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits, guard);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
       const queuedSeconds = control.queuedMs / 1000;
-      const body = encodeQueryResult(result, { withStats: task.withStats, execQueueTime: queuedSeconds });
+      const warnings = [...result.warnings, ...task.notes];
+      const body = encodeQueryResult(
+        { ...result, warnings },
+        {
+          withStats: task.withStats,
+          execQueueTime: queuedSeconds,
+          guard: (byteLength) => guard.checkAnswer(byteLength),
+        },
+      );
       const { totalQueryableSamples, execTotalTime } = result.stats;
       const figures = { samples: totalQueryableSamples, queuedSeconds, evalSeconds: execTotalTime };
       return { status: 200, body, figures };
@@ -125,16 +164,10 @@ export class TaskExecutor {
       ...{ minTimeMs: task.minTimeMs, maxTimeMs: TIME_MS_MAX, stepMs: 0, rangeMs: 0, limit: 0 },
       ...{ func: '', withoutChunks: true },
     };
-    const check = () => {
-      if (control.isCancelled()) {
-        throw new VarveError('cancelled', 'query-cancelled', 'query was canceled in query execution');
-      }
-      if (performance.now() >= control.deadlineMs) {
-        throw new VarveError('timeout', 'query-timeout', 'query timed out in query execution');
-      }
-    };
+    const guard = new TaskGuard(control);
+    const check = () => guard.check();
     check();
-    const arena = new ArrayArena();
+    const arena = new GuardedArena(new ArrayArena(), guard);
     const found = await source.select(matchers, hints, arena);
     switch (task.what) {
       case 'labelNames':
@@ -148,14 +181,18 @@ export class TaskExecutor {
     }
   }
 
-  async #lookup(task: LookupTask, refuse: (text: string) => VarveError) {
+  async #lookup(task: LookupTask, refuse: (text: string) => VarveError, control: TaskControl) {
     const matcherSets = task.selectors.map((text) => this.#matchersOf(text, refuse));
     // One more than asked for tells whether something was left out.
     const wanted = task.limit === 0 ? 0 : task.limit + 1;
     const { minTimeMs, maxTimeMs } = task;
-    const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: wanted };
     const limit = task.limit === 0 ? Number.POSITIVE_INFINITY : task.limit;
-    return { query, limit, source: await this.#opener.open(task.sources) };
+    const guard = new TaskGuard(control, task.answerBytesMax);
+    guard.check();
+    const poll = () => guard.check();
+    const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: wanted, poll };
+    const source = await this.#opener.open(task.sources);
+    return { query, limit, source, guard: (byteLength: number) => guard.checkAnswer(byteLength) };
   }
 
   #parseSelector(text: string, refuse: (text: string) => VarveError): readonly Matcher[] {
@@ -184,6 +221,10 @@ function inQuery<Value>(parse: () => Value): Value {
       throw badParameter('query', error.message);
     throw error;
   }
+}
+
+function notes(found: readonly unknown[], limit: number): readonly string[] {
+  return found.length > limit ? [TRUNCATED] : [];
 }
 
 function cut<Item>(items: readonly Item[], limit: number): readonly Item[] {

@@ -4,6 +4,7 @@ import { createMatcher } from '../matcher/index.js';
 import { MemoryQueryable } from '../promql/testing/index.js';
 import { ArrayArena } from '../storage/index.js';
 import { FetchLimited } from './fetch-limits.js';
+import { TaskGuard } from './task-guard.js';
 
 const hints = {
   minTimeMs: 0,
@@ -23,6 +24,11 @@ function threeSeries(): MemoryQueryable {
   return source;
 }
 
+const patient = new TaskGuard({
+  isCancelled: () => false,
+  deadlineMs: Number.POSITIVE_INFINITY,
+  queuedMs: 0,
+});
 const up = [createMatcher('=', '__name__', 'up')];
 
 describe('FetchLimited', () => {
@@ -30,7 +36,7 @@ describe('FetchLimited', () => {
     { seriesMax: 3, chunksMax: 3 },
     { seriesMax: 0, chunksMax: 0 },
   ])('lets a query pass that stays within %o', async (limits) => {
-    const found = await new FetchLimited(threeSeries(), limits).select(up, hints, new ArrayArena());
+    const found = await new FetchLimited(threeSeries(), limits, patient).select(up, hints, new ArrayArena());
     expect(found.seriesCount).toBe(3);
   });
 
@@ -38,16 +44,27 @@ describe('FetchLimited', () => {
     { limits: { seriesMax: 2, chunksMax: 0 }, code: 'max-fetched-series', kind: 'limit' },
     { limits: { seriesMax: 0, chunksMax: 2 }, code: 'max-fetched-chunks', kind: 'limit' },
   ])('stops a query over $limits', async ({ limits, code, kind }) => {
-    const reading = new FetchLimited(threeSeries(), limits).select(up, hints, new ArrayArena());
+    const reading = new FetchLimited(threeSeries(), limits, patient).select(up, hints, new ArrayArena());
     await expect(reading).rejects.toMatchObject({ code, kind });
   });
 
   test('counts all selectors of a query together', async () => {
-    const source = new FetchLimited(threeSeries(), { seriesMax: 5, chunksMax: 0 });
+    const source = new FetchLimited(threeSeries(), { seriesMax: 5, chunksMax: 0 }, patient);
     const arena = new ArrayArena();
     await source.select(up, hints, arena);
     await expect(source.select(up, hints, arena)).rejects.toThrow(
       'the query reads 6 series, over the limit of 5 (limits.max_fetched_series_per_query)',
     );
+  });
+
+  test('a select that nobody waits for ends with the next piece it fetches', async () => {
+    let looks = 0;
+    const control = { isCancelled: () => ++looks > 1, deadlineMs: Number.POSITIVE_INFINITY, queuedMs: 0 };
+    const source = new FetchLimited(threeSeries(), { seriesMax: 0, chunksMax: 0 }, new TaskGuard(control));
+    await expect(source.select(up, hints, new ArrayArena())).rejects.toMatchObject({
+      kind: 'cancelled',
+      code: 'query-cancelled',
+    });
+    expect(looks).toBe(2);
   });
 });

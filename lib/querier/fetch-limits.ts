@@ -2,27 +2,32 @@ import { VarveError } from '../errors/index.js';
 import type { Matcher } from '../matcher/index.js';
 import type { ChunkArena, LabelQuery, Queryable, SelectHints, SeriesSet } from '../storage/index.js';
 
+import { GuardedArena, type TaskGuard } from './task-guard.js';
+
 /** How much one query may read; 0 lifts a limit. */
 export interface FetchLimits {
   readonly seriesMax: number;
   readonly chunksMax: number;
 }
 
-/** A source that counts what one query reads over all its selectors and stops it at the tenant's limits. */
+/** A source that counts what one query reads over all its selectors and stops it at the tenant's limits, or when told. */
 export class FetchLimited implements Queryable {
   readonly #source: Queryable;
   readonly #limits: FetchLimits;
+  readonly #guard: TaskGuard;
   #seriesCount = 0;
   #chunkCount = 0;
 
-  constructor(source: Queryable, limits: FetchLimits) {
+  constructor(source: Queryable, limits: FetchLimits, guard: TaskGuard) {
     this.#source = source;
     this.#limits = limits;
+    this.#guard = guard;
   }
 
   /** @throws VarveError limit `max-fetched-series` or `max-fetched-chunks` */
   async select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
-    const found = await this.#source.select(matchers, hints, arena);
+    this.#guard.check();
+    const found = await this.#source.select(matchers, hints, new GuardedArena(arena, this.#guard));
     this.#seriesCount += found.seriesCount;
     this.#chunkCount += found.chunkOffsets[found.seriesCount] ?? 0;
     const { seriesMax, chunksMax } = this.#limits;

@@ -1,6 +1,8 @@
 export { API_PREFIXES, QueryApi, type QueryApiOptions, type QueryApiParts } from './api.js';
 export { BucketProvider } from './bucket-provider.js';
 export { type EncodeOptions, encodeQueryResult } from './encode.js';
+export { LocalQueries } from './local-queries.js';
+export { ReadApi, type ReadApiOptions } from './read-api.js';
 export type {
   BlockDescriptor,
   HeadDescriptor,

@@ -19,24 +19,43 @@ const GROWTH_BYTES_MAX = 64 * 1024 * 1024;
 
 const encoder = new TextEncoder();
 
+/** Bytes between two looks at a writer's guard. */
+const GUARD_BYTES = 64 * 1024;
+
+const COPY_BYTES = 8 * 1024 * 1024;
+
 /** A buffer that grows by doubling. Hot loops reserve room, write through `bytes` and put the new length back. */
 export class ByteWriter {
   bytes: Uint8Array<ArrayBuffer>;
   length = 0;
+  readonly #guard: ((byteLength: number) => void) | null;
+  #guardedLength = 0;
 
-  constructor(initialBytes: number) {
+  /** @param guard is told the length now and then, and throws to end the writing */
+  constructor(initialBytes: number, guard: ((byteLength: number) => void) | null = null) {
     this.bytes = new Uint8Array(initialBytes);
+    this.#guard = guard;
   }
 
   /** Makes room for `byteCount` more bytes; `bytes` may be another array afterwards. */
   reserve(byteCount: number): void {
     const needed = this.length + byteCount;
+    if (needed - this.#guardedLength > GUARD_BYTES) this.look();
     if (needed > this.bytes.length) this.grow(Math.max(needed, this.bytes.length * 2));
+  }
+
+  private look(): void {
+    this.#guardedLength = this.length;
+    this.#guard?.(this.length);
   }
 
   private grow(byteCount: number): void {
     const grown = new Uint8Array(byteCount);
-    grown.set(this.bytes.subarray(0, this.length));
+    // Copying a hundred megabytes takes longer than a leaving client should occupy the thread.
+    for (let at = 0; at < this.length; at += COPY_BYTES) {
+      grown.set(this.bytes.subarray(at, Math.min(this.length, at + COPY_BYTES)), at);
+      this.#guard?.(this.length);
+    }
     this.bytes = grown;
   }
 
@@ -70,6 +89,7 @@ export class ByteWriter {
    */
   append(bytes: Uint8Array, share: number): void {
     const needed = this.length + bytes.length;
+    if (needed - this.#guardedLength > GUARD_BYTES) this.look();
     if (needed > this.bytes.length) {
       const foretold = Math.ceil((needed / share) * 1.1);
       this.grow(Math.max(needed, Math.min(foretold, needed * 2 + GROWTH_BYTES_MAX)));

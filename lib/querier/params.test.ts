@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { goQuote } from './go-text.js';
-import { parseDurationNs, parseTime, TIME_MS_MAX, TIME_MS_MIN, unescapeLabelName } from './params.js';
+import { Params, parseDurationNs, parseTime, TIME_MS_MAX, TIME_MS_MIN, unescapeLabelName } from './params.js';
 import { queryWindow } from './query-window.js';
 
 describe('parseTime', () => {
@@ -29,6 +29,9 @@ describe('parseTime', () => {
     'x',
     '1970-01-01',
     '1970-13-01T00:00:00Z',
+    '2023-02-29T00:00:00Z',
+    '1970-01-01T24:00:00Z',
+    '0xp1',
     '0x10',
     '1 ',
     '1__0',
@@ -47,6 +50,8 @@ describe('parseDurationNs', () => {
     ['5m', 3e11],
     ['1d2h', 93_600e9],
     ['0.0001', 100_000],
+    ['0x1p3', 8e9],
+    ['NaN', -(2 ** 63)],
   ])('%s is %d ns', (text, ns) => expect(parseDurationNs(text)).toBe(ns));
 
   test.each([
@@ -54,7 +59,6 @@ describe('parseDurationNs', () => {
     ['-5m', 'cannot parse "-5m" to a valid duration'],
     ['1e400', 'cannot parse "1e400" to a valid duration'],
     ['1e11', 'cannot parse "1e11" to a valid duration. It overflows int64'],
-    ['NaN', 'cannot parse "NaN" to a valid duration. It overflows int64'],
     ['300y', 'cannot parse "300y" to a valid duration'],
   ])('%j is refused', (text, message) => {
     expect(() => parseDurationNs(text)).toThrow(expect.objectContaining({ message }));
@@ -104,5 +108,25 @@ describe('queryWindow', () => {
     ['up offset foo', all],
   ])('%s', (query, [minTimeMs, maxTimeMs]) => {
     expect(queryWindow(query, 0, 100_000, 5000)).toEqual({ minTimeMs, maxTimeMs });
+  });
+});
+
+describe('Params', () => {
+  test('the body comes before the URL, and every value is kept', () => {
+    const params = new Params('a=1&b=2&a=3', 'a=4&c=%C3%A4+%2B');
+    expect(params.get('a')).toBe('4');
+    expect(params.getAll('a')).toEqual(['4', '1', '3']);
+    expect([params.get('b'), params.get('c'), params.get('d')]).toEqual(['2', 'ä +', '']);
+    expect(() => params.check()).not.toThrow();
+  });
+
+  test.each([
+    ['a=1&b=%zz&c=3', 'invalid URL escape "%zz"'],
+    ['a=1&b%2=2&c=3', 'invalid URL escape "%2"'],
+    ['a=1&b=2;d=4&c=3', 'invalid semicolon separator in query'],
+  ])('leaves out the bad part of %s', (text, problem) => {
+    const params = new Params(text, '');
+    expect([params.get('a'), params.get('b'), params.get('c')]).toEqual(['1', '', '3']);
+    expect(() => params.check()).toThrow(`error parsing form values: ${problem}`);
   });
 });

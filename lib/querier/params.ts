@@ -16,23 +16,69 @@ const NANOSECONDS_MAX = 2 ** 63;
  * in the URL of a POST. Parameters nobody asks for are ignored.
  */
 export class Params {
-  readonly #body: URLSearchParams;
-  readonly #url: URLSearchParams;
+  /** What is wrong with the text, or ''; the parts that can be read are there nevertheless. */
+  readonly problem: string;
+  readonly #values: ReadonlyMap<string, readonly string[]>;
 
   constructor(search: string, formBody: string) {
-    this.#url = new URLSearchParams(search);
-    this.#body = new URLSearchParams(formBody);
+    const values = new Map<string, string[]>();
+    const inBody = readPairs(formBody, values);
+    const inUrl = readPairs(search, values);
+    this.problem = inBody === '' ? inUrl : inBody;
+    this.#values = values;
   }
 
   /** First value, or '' when there is none. */
   get(name: string): string {
-    return this.#body.get(name) ?? this.#url.get(name) ?? '';
+    return this.#values.get(name)?.[0] ?? '';
   }
 
   getAll(name: string): readonly string[] {
-    const fromBody = this.#body.getAll(name);
-    const fromUrl = this.#url.getAll(name);
-    return fromBody.length === 0 ? fromUrl : [...fromBody, ...fromUrl];
+    return this.#values.get(name) ?? [];
+  }
+
+  /** @throws VarveError when a part of the text could not be read, for the endpoints that mind */
+  check(): void {
+    if (this.problem !== '') throw badData(`error parsing form values: ${this.problem}`);
+  }
+}
+
+/** Adds the pairs of a form or query string as Go does: bad pairs are left out, and the first is told. */
+function readPairs(text: string, values: Map<string, string[]>): string {
+  let problem = '';
+  if (text === '') return problem;
+  for (const pair of text.split('&')) {
+    if (pair === '') continue;
+    if (pair.includes(';')) {
+      problem ||= 'invalid semicolon separator in query';
+      continue;
+    }
+    const mark = pair.indexOf('=');
+    const [rawName, rawValue] = mark < 0 ? [pair, ''] : [pair.slice(0, mark), pair.slice(mark + 1)];
+    const bad = BAD_ESCAPE.exec(rawName) ?? BAD_ESCAPE.exec(rawValue);
+    if (bad !== null) {
+      problem ||= `invalid URL escape ${goQuote(bad[0])}`;
+      continue;
+    }
+    const name = unescapeForm(rawName);
+    const list = values.get(name);
+    if (list === undefined) values.set(name, [unescapeForm(rawValue)]);
+    else list.push(unescapeForm(rawValue));
+  }
+  return problem;
+}
+
+const BAD_ESCAPE = /%(?![\da-fA-F]{2})[\s\S]{0,2}/;
+
+/** Undoes the escaping of a form's part; bytes that are no UTF-8 become U+FFFD. */
+function unescapeForm(text: string): string {
+  if (!text.includes('%')) return text.replaceAll('+', ' ');
+  const plain = text.replaceAll('+', ' ');
+  try {
+    return decodeURIComponent(plain);
+  } catch {
+    // Escaped bytes that are no UTF-8, which only this reads.
+    return new URLSearchParams(`x=${text.replaceAll('#', '%23')}`).get('x') ?? '';
   }
 }
 
@@ -48,7 +94,10 @@ export function parseTime(text: string): number {
   if (found !== null) {
     const [, year, month, day, hour, minute, second, fraction = '', zone] = found;
     const wholeMs = Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}${zone}`);
-    if (!Number.isNaN(wholeMs)) return wholeMs + Number(fraction.slice(0, 3).padEnd(3, '0'));
+    // JavaScript reads February 30 as March 1 or 2, and 24:00 as the next day's beginning.
+    const monthDays = new Date(Date.UTC(2000 + (Number(year) % 400), Number(month), 0)).getUTCDate();
+    if (!Number.isNaN(wholeMs) && Number(day) <= monthDays && Number(hour) < 24)
+      return wholeMs + Number(fraction.slice(0, 3).padEnd(3, '0'));
   }
   throw badData(`cannot parse ${goQuote(text)} to a valid timestamp`);
 }
@@ -93,8 +142,9 @@ export function optionalTime(params: Params, name: string, fallbackMs: number): 
 export function parseDurationNs(text: string): number {
   const seconds = parseGoFloat(text);
   if (seconds !== null) {
-    const nanoseconds = seconds * 1e9;
-    if (nanoseconds > NANOSECONDS_MAX || nanoseconds < -NANOSECONDS_MAX || Number.isNaN(nanoseconds)) {
+    // Go's conversion of NaN gives the smallest integer, which is then a negative duration.
+    const nanoseconds = Number.isNaN(seconds) ? -NANOSECONDS_MAX : seconds * 1e9;
+    if (nanoseconds > NANOSECONDS_MAX || nanoseconds < -NANOSECONDS_MAX) {
       throw badData(`cannot parse ${goQuote(text)} to a valid duration. It overflows int64`);
     }
     return Math.trunc(nanoseconds);
@@ -102,6 +152,11 @@ export function parseDurationNs(text: string): number {
   const ms = parseDuration(text);
   if (ms === null) throw badData(`cannot parse ${goQuote(text)} to a valid duration`);
   return ms * 1e6;
+}
+
+/** Refuses the texts of what nobody could wait for, as Prometheus does: before the query is looked at. */
+export function checkTimeLeft(timeoutMs: number): void {
+  if (timeoutMs <= 0) throw badParameter('query', 'context deadline exceeded');
 }
 
 /** A duration in ms that may be left out. */
@@ -135,6 +190,17 @@ export function parseLookback(params: Params, fallbackMs: number): number {
   } catch (error) {
     throw badData(`error parsing lookback delta duration: ${(error as Error).message}`);
   }
+}
+
+/** `stats`: any text asks for statistics, but only two are meant to. */
+export function parseStats(params: Params): {
+  readonly withStats: boolean;
+  readonly notes: readonly string[];
+} {
+  const text = params.get('stats');
+  if (text === '' || text === 'true' || text === 'all') return { withStats: text !== '', notes: [] };
+  const note = `value ${goQuote(text)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`;
+  return { withStats: true, notes: [note] };
 }
 
 /** Most points a range query returns for one series. */

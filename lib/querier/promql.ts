@@ -1,5 +1,10 @@
 import type { Matcher } from '../matcher/index.js';
-import { createQueryEngine, type EngineOptions, type QueryEngine } from '../promql/exec/index.js';
+import {
+  createQueryEngine,
+  type EngineOptions,
+  type HelpDesk,
+  type QueryEngine,
+} from '../promql/exec/index.js';
 import {
   type Expr,
   exprToJson,
@@ -13,8 +18,8 @@ import type { Language } from './executor.js';
 /** The one place where the querier takes hold of the query language. */
 
 /** The engine of a query thread. */
-export function makeEngine(options: EngineOptions): QueryEngine {
-  return createQueryEngine(options);
+export function makeEngine(options: EngineOptions, desk: HelpDesk | null = null): QueryEngine {
+  return createQueryEngine(options, desk);
 }
 
 /** Selectors, checks, layout and syntax trees of the query language. */

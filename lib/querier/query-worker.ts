@@ -1,8 +1,17 @@
 import { existsSync } from 'node:fs';
+import { type HelpDesk, type HelpRequest, QueryHelper } from '../promql/exec/index.js';
 import type { Queryable } from '../storage/index.js';
 import { BlockReader } from '../tsdb/block/index.js';
 import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
-import { attachment, serveTasks, workerSetupData } from '../workers/index.js';
+import {
+  attachment,
+  callForHelp,
+  lowerThreadPriority,
+  MemoryTidy,
+  serveTasks,
+  workerPlace,
+  workerSetupData,
+} from '../workers/index.js';
 import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
@@ -13,7 +22,9 @@ import { warmUp } from './warm-up.js';
 
 /** The program of a query thread: opens sources, evaluates, writes JSON, hands the bytes over. */
 
-const { engine, openBlocksMax } = workerSetupData() as QueryWorkerData;
+const { engine, openBlocksMax, nice } = workerSetupData() as QueryWorkerData;
+// Whoever pushes or asks for something small must not wait for somebody's heavy query.
+if (nice > 0) lowerThreadPriority(nice);
 
 /** One reader per head: they keep what they have learnt of label names and values. */
 const heads = new Map<string, HeadReader>();
@@ -31,20 +42,33 @@ function openHead({ memoryKey }: HeadDescriptor): Queryable {
 
 const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);
 const readers = new SourceReaders(blocks, openHead);
-const queryEngine = makeEngine(engine);
+const { number, size } = workerPlace();
+const desk: HelpDesk = { coordinator: number, helpersMax: size - 1, call: callForHelp };
+const queryEngine = makeEngine(engine, desk);
+const helper = new QueryHelper();
 const language = makeLanguage(engine.parser);
 const executor = new TaskExecutor(queryEngine, language, readers);
+/** A query that took this long may have left much behind: chunks, rows, results. */
+const LARGE_MS = 200;
+const LARGE_BYTES = 64 * 1024 * 1024;
+const tidy = new MemoryTidy(100);
 let running = 0;
 
-serveTasks(async (payload, context) => {
-  running++;
-  try {
-    const answer = await executor.execute(payload as QueryTask, context);
-    return { value: answer, transfer: [answer.body.buffer] };
-  } finally {
-    running--;
-    readers.tidy(performance.now());
-  }
-});
+serveTasks(
+  async (payload, context) => {
+    running++;
+    const begunMs = performance.now();
+    try {
+      const answer = await executor.execute(payload as QueryTask, context);
+      return { value: answer, transfer: [answer.body.buffer] };
+    } finally {
+      running--;
+      const nowMs = performance.now();
+      readers.tidy(nowMs);
+      if (nowMs - begunMs > LARGE_MS) tidy.note(LARGE_BYTES);
+    }
+  },
+  (request, isWanted) => helper.assist(request as HelpRequest, isWanted),
+);
 // What fails here fails in real queries too, and is told there.
 warmUp(queryEngine, language, () => running > 0).catch(() => {});

@@ -61,6 +61,7 @@ describeIf('a block of Prometheus', () => {
     minTimeMs: TIME_MS_MIN,
     maxTimeMs: TIME_MS_MAX,
     limit: 0,
+    answerBytesMax: 0,
     sources: [block],
   };
   const control = { isCancelled: () => false, deadlineMs: Number.POSITIVE_INFINITY, queuedMs: 0 };

@@ -35,12 +35,31 @@ export function buildInfoData(info: BuildInfo): string {
   });
 }
 
+/** Where a process runs. */
+export interface HostFacts {
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** What tenants of a shared process are told. */
+export const NO_HOST: HostFacts = { folder: '', name: '' };
+
+export function thisHost(): HostFacts {
+  return { folder: process.cwd(), name: hostname() };
+}
+
 /** Data of status/runtimeinfo. */
-export function runtimeInfoData(startedMs: number, nowMs: number, cores: number, retention: string): string {
+export function runtimeInfoData(
+  startedMs: number,
+  nowMs: number,
+  cores: number,
+  retention: string,
+  host: HostFacts,
+): string {
   return stringifyHtml({
     startTime: new Date(startedMs).toISOString(),
-    CWD: process.cwd(),
-    hostname: hostname(),
+    CWD: host.folder,
+    hostname: host.name,
     serverTime: new Date(nowMs).toISOString(),
     reloadConfigSuccess: true,
     lastConfigTime: new Date(startedMs).toISOString(),

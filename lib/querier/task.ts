@@ -1,6 +1,9 @@
 import type { MatchType } from '../matcher/index.js';
 import type { EngineOptions, QueryRequest } from '../promql/exec/index.js';
+import type { ReadQuery } from '../wire/index.js';
+import type { FederateFormat } from './federate.js';
 import type { FetchLimits } from './fetch-limits.js';
+import type { SearchParams } from './search.js';
 import type { SourceDescriptor } from './sources.js';
 
 /** Work for a query thread. Selectors and queries travel as text, so that parsing happens there too. */
@@ -9,7 +12,11 @@ export type QueryTask =
       readonly kind: 'query';
       readonly request: QueryRequest;
       readonly withStats: boolean;
+      /** Warnings about the request itself. */
+      readonly notes: readonly string[];
       readonly fetchLimits: FetchLimits;
+      /** Longest answer; 0 for no limit. */
+      readonly answerBytesMax: number;
       readonly sources: readonly SourceDescriptor[];
     }
   | ({ readonly kind: 'series' } & LookupTask)
@@ -17,6 +24,11 @@ export type QueryTask =
   | ({ readonly kind: 'labelValues'; readonly name: string } & LookupTask)
   | CardinalityTask
   | { readonly kind: 'format' | 'parse'; readonly query: string }
+  | RemoteReadTask
+  | FederateTask
+  | SearchTask
+  /** Checks that the texts of a parameter are selectors. The body of a good answer is empty. */
+  | { readonly kind: 'checkSelectors'; readonly selectors: readonly string[]; readonly parameter: string }
   /** Finds the selectors of a query. The body of a good answer is JSON for the API itself: SelectorText[][]. */
   | { readonly kind: 'selectors'; readonly query: string };
 
@@ -30,7 +42,49 @@ export interface LookupTask {
   readonly maxTimeMs: number;
   /** 0 for all. */
   readonly limit: number;
+  /** Longest answer; 0 for no limit. */
+  readonly answerBytesMax: number;
   readonly sources: readonly SourceDescriptor[];
+}
+
+/** Answers a remote read request. */
+export interface RemoteReadTask {
+  readonly kind: 'remoteRead';
+  readonly queries: readonly ReadQuery[];
+  /** Chunks as they are, in frames; else one block of samples. */
+  readonly isStreamed: boolean;
+  readonly budget: ReadBudget;
+  readonly sources: readonly SourceDescriptor[];
+}
+
+/** Tells the newest samples. */
+export interface FederateTask {
+  readonly kind: 'federate';
+  /** Texts of `match[]`. */
+  readonly selectors: readonly string[];
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly format: FederateFormat;
+  readonly budget: ReadBudget;
+  readonly sources: readonly SourceDescriptor[];
+}
+
+/** Finds names. The body of a good answer is JSON for the API itself: SearchHit[]. */
+export interface SearchTask {
+  readonly kind: 'search';
+  /** Label whose values are searched; null for the names of labels. */
+  readonly label: string | null;
+  /** Texts of `match[]`. */
+  readonly selectors: readonly string[];
+  readonly search: SearchParams;
+  readonly sources: readonly SourceDescriptor[];
+}
+
+/** What a task may read and answer that the engine does not watch; 0 lifts a limit. */
+export interface ReadBudget extends FetchLimits {
+  readonly samplesMax: number;
+  readonly memoryBytesMax: number;
+  readonly answerBytesMax: number;
 }
 
 /** Counts series of heads. */
@@ -71,4 +125,6 @@ export interface QueryWorkerData {
   readonly engine: EngineOptions;
   /** Blocks a thread keeps open between queries. */
   readonly openBlocksMax: number;
+  /** How far the thread gives way to others, 0 to 19. */
+  readonly nice: number;
 }

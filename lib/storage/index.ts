@@ -6,7 +6,7 @@ export type {
   SeriesAdmission,
 } from './appender.js';
 export { ArrayArena } from './array-arena.js';
-export { mergeQueryables } from './merge.js';
+export { mergeQueryables, polled } from './merge.js';
 export { mergeSeriesSets } from './merge-series.js';
 export type {
   ChunkArena,

@@ -38,7 +38,8 @@ class MergedQueryable implements Queryable {
   async series(query: LabelQuery): Promise<LabelSet[]> {
     const lists = await Promise.all(this.#sources.map((source) => source.series(query)));
     const merged: LabelSet[] = [];
-    for (const labels of lists.flat().sort(compareLabelSets)) {
+    const compare = polled(compareLabelSets, query.poll);
+    for (const labels of lists.flat().sort(compare)) {
       const last = merged.at(-1);
       if (last !== undefined && compareLabelSets(last, labels) === 0) continue;
       if (query.limit > 0 && merged.length === query.limit) break;
@@ -46,6 +47,21 @@ class MergedQueryable implements Queryable {
     }
     return merged;
   }
+}
+
+const POLL_COMPARISONS = 8192;
+
+/** A comparison for long sorts that calls `poll` now and then. */
+export function polled<Item>(
+  compare: (a: Item, b: Item) => number,
+  poll: (() => void) | undefined,
+): (a: Item, b: Item) => number {
+  if (poll === undefined) return compare;
+  let comparisons = 0;
+  return (a, b) => {
+    if (++comparisons % POLL_COMPARISONS === 0) poll();
+    return compare(a, b);
+  };
 }
 
 function unite(lists: readonly (readonly string[])[], limit: number): string[] {

@@ -65,6 +65,11 @@ export interface SeriesSet {
   readonly chunkMaxTimes: Float64Array;
   /** One of CHUNK_ENCODING. */
   readonly chunkEncodings: Uint8Array;
+  /**
+   * For the reader to keep what it works out of the labels: a source that will answer with the same label arrays and
+   * symbols again gives this map with them. Absent when it will not.
+   */
+  readonly labelMemo?: Map<string, unknown>;
   /** Notes for the user about this answer (a missing block, a widened window). */
   readonly warnings: readonly string[];
 }
@@ -93,6 +98,8 @@ export interface LabelQuery {
   readonly matcherSets: readonly (readonly Matcher[])[];
   /** Most names or values to return, 0 for all. */
   readonly limit: number;
+  /** To be called every few milliseconds of work, if given; throws when nobody waits for the answer any more. */
+  readonly poll?: () => void;
 }
 
 /** A source of series for one tenant at one moment. */

@@ -55,7 +55,8 @@ function encodeExemplar(exemplar: WriteExemplar): Uint8Array {
   return out.finish();
 }
 
-function encodeHistogram(histogram: WriteHistogram): Uint8Array {
+/** One Histogram message. */
+export function encodeHistogram(histogram: WriteHistogram): Uint8Array {
   const out = new ProtobufWriter();
   // Members of a oneof are present even when 0: they say which kind of histogram this is.
   if (histogram.isFloat) out.presentDouble(2, histogram.count);

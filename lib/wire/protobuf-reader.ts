@@ -63,6 +63,12 @@ export class ProtobufField {
     }
   }
 
+  /** The elements of a repeated uint64, enum or bool: packed, or one of the unpacked kind. */
+  unsigneds(): number[] {
+    if (this.#wireType !== 2) return [this.unsigned()];
+    return this.#packed((reader) => Number(reader.uvarint64()));
+  }
+
   /** The elements of a repeated sint64: packed, or one of the unpacked kind. */
   zigzags(): number[] {
     return this.#wireType === 2 ? this.#packed((reader) => Number(reader.varint64())) : [this.zigzag()];

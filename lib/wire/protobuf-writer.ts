@@ -26,7 +26,12 @@ export class ProtobufWriter {
 
   /** A sint32 or sint64 field. */
   zigzag(field: number, value: number): void {
-    if (value !== 0) this.#tag(field, 0).varint64(BigInt(value));
+    if (value !== 0) this.presentZigzag(field, value);
+  }
+
+  /** The same, written even when 0. */
+  presentZigzag(field: number, value: number): void {
+    this.#tag(field, 0).varint64(BigInt(value));
   }
 
   double(field: number, value: number): void {

@@ -1,6 +1,7 @@
 /**
  * A queue that serves its tenants in turn: one with a thousand waiting items delays another tenant's first item by
- * one item only. All operations take constant time, except `remove`, which is for cancelled items.
+ * one item only. All operations take constant time, except `remove`,
+ * which is for cancelled items, and `shift` when tenants are passed over.
  */
 export class FairQueue<Item> {
   readonly #byTenant = new Map<string, Item[]>();
@@ -21,10 +22,11 @@ export class FairQueue<Item> {
     this.#size++;
   }
 
-  /** Takes the oldest item of the tenant whose turn it is. */
-  shift(): Item | undefined {
+  /** Takes the oldest item of the tenant whose turn it is; tenants that may not be served keep their places. */
+  shift(mayServe: (tenant: string) => boolean = () => true): Item | undefined {
     // A Map iterates in order of insertion: the served tenant is put back at the end.
     for (const [tenant, items] of this.#byTenant) {
+      if (!mayServe(tenant)) continue;
       const item = items.shift()!;
       this.#byTenant.delete(tenant);
       if (items.length > 0) this.#byTenant.set(tenant, items);

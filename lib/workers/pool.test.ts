@@ -1,3 +1,4 @@
+import { getPriority } from 'node:os';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { silentLogger } from '../telemetry/index.js';
 import { FairQueue } from './fair-queue.js';
@@ -58,6 +59,26 @@ describe('WorkerPool', () => {
     expect(pool.threadCount).toBe(2);
   });
 
+  test('sends a call for help to an idle thread, which leaves it for a task of its own', async () => {
+    const pool = makePool({ size: 2 });
+    await Promise.all([run(pool, 'a', 'echo', '1'), run(pool, 'a', 'echo', '2')]);
+    expect(await run(pool, 'a', 'call', '60000')).toBe('helped');
+    // The helper goes on until it is wanted: two tasks at once need it.
+    expect(await Promise.all([run(pool, 'a', 'echo', '3'), run(pool, 'a', 'echo', '4')])).toEqual(['3', '4']);
+    expect(pool.crashCount).toBe(0);
+  });
+
+  test('asks no thread that has a task, and starts the first one that could help', async () => {
+    const pool = makePool({ size: 2 });
+    const controller = new AbortController();
+    expect(await run(pool, 'a', 'call', '1')).toBe('nobody');
+    expect(pool.threadCount).toBe(2);
+    const spinning = run(pool, 'a', 'spin', '', { timeoutMs: 60_000, signal: controller.signal });
+    expect(await run(pool, 'a', 'call', '20')).toBe('nobody');
+    controller.abort();
+    await expect(spinning).rejects.toMatchObject({ code: 'query-cancelled' });
+  });
+
   test('passes the error of a task on', async () => {
     await expect(run(makePool(), 'a', 'throw', 'boom')).rejects.toMatchObject({
       kind: 'internal',
@@ -110,7 +131,7 @@ describe('WorkerPool', () => {
     const pool = makePool();
     const blocker = new AbortController();
     const running = run(pool, 'a', 'spin', '', { timeoutMs: 60_000, signal: blocker.signal });
-    const waiting = run(pool, 'b', 'echo', '', { timeoutMs: 20, signal: LONG.signal });
+    const waiting = run(pool, 'a', 'echo', '', { timeoutMs: 20, signal: LONG.signal });
     await expect(waiting).rejects.toMatchObject({
       kind: 'timeout',
       message: 'query timed out in query queue',
@@ -147,9 +168,32 @@ describe('WorkerPool', () => {
     expect(order.indexOf('small1')).toBeLessThanOrEqual(2);
   });
 
+  test.each([1, 2])('long tasks of one tenant on all %d threads do not delay another', async (size) => {
+    const pool = makePool({ size });
+    const controller = new AbortController();
+    const options = { timeoutMs: 60_000, signal: controller.signal };
+    const long = Array.from({ length: size + 2 }, () => run(pool, 'a', 'spin', '', options));
+    const ended = Promise.allSettled(long);
+    expect(pool.runningCount).toBe(size);
+    // b gets the spare thread, one task after the other, while a's own backlog waits.
+    expect(await Promise.all([run(pool, 'b', 'echo', '1'), run(pool, 'b', 'echo', '2')])).toEqual(['1', '2']);
+    expect(await run(pool, 'c', 'echo', '3')).toBe('3');
+    expect(pool.threadCount).toBe(size + 1);
+    expect(pool.queuedCount).toBe(2);
+    controller.abort();
+    await ended;
+  });
+
+  (process.platform === 'linux' ? test : test.skip)('a thread can take a smaller share', async () => {
+    const pool = makePool();
+    const [done, nice] = (await run(pool, 'a', 'nice', '7')) as [boolean, number];
+    expect([done, nice]).toEqual([true, Math.min(19, getPriority() + 7)]);
+  });
+
   test('bounds the queue per tenant and in all', async () => {
     const pool = makePool({ queuedPerTenantMax: 1, queuedMax: 2 });
-    const settled = ['a', 'a', 'b'].map((tenant) => run(pool, tenant, 'echo'));
+    // One runs, one more has the spare thread, two wait.
+    const settled = ['a', 'a', 'b', 'b'].map((tenant) => run(pool, tenant, 'echo'));
     await expect(run(pool, 'a', 'echo')).rejects.toMatchObject({ kind: 'limit', code: 'queue-full' });
     await expect(run(pool, 'c', 'echo')).rejects.toMatchObject({
       kind: 'unavailable',

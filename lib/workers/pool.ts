@@ -2,12 +2,23 @@ import { Worker } from 'node:worker_threads';
 import { messageOf, VarveError } from '../errors/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { FairQueue } from './fair-queue.js';
-import type { Attachment, ResultMessage, TaskMessage, WorkerSetup } from './protocol.js';
+import {
+  type Attachment,
+  type CallMessage,
+  FLAG,
+  type HelpMessage,
+  type ResultMessage,
+  type TaskMessage,
+  type WorkerSetup,
+} from './protocol.js';
 
 export interface WorkerPoolOptions {
   /** Compiled module that calls `serveTasks`. */
   readonly script: URL;
-  /** Most threads; they are started when first needed and kept. */
+  /**
+   * Most threads of one tenant; they are started when first needed and kept. One more is kept for tenants that have none
+   * while others have them all, so that nobody waits for the end of somebody else's long tasks.
+   */
   readonly size: number;
   /** Cloned to every thread; read there with `workerSetupData`. */
   readonly data: unknown;
@@ -52,7 +63,7 @@ interface Task {
 
 interface Thread {
   readonly worker: Worker;
-  readonly flag: Int32Array;
+  readonly flags: Int32Array;
   /** Keys of the attachments it has. */
   readonly attached: Set<string>;
   task: Task | null;
@@ -69,6 +80,7 @@ export class WorkerPool {
   readonly #queue = new FairQueue<Task>();
   readonly #threads: Thread[] = [];
   #nextId = 1;
+  #nextNumber = 0;
   #crashCount = 0;
   #isStopped = false;
 
@@ -166,13 +178,17 @@ export class WorkerPool {
   }
 
   #dispatch(): void {
-    while (this.#queue.size > 0) {
+    while (this.#queue.size > 0 && !this.#isStopped) {
+      const running = this.runningCount;
+      const { size } = this.#options;
+      if (running > size) return;
+      const task = this.#queue.shift((tenant) => running < size || !this.#isRunning(tenant));
+      if (task === undefined) return;
       const thread = this.#threads.find((candidate) => candidate.task === null) ?? this.#startThread();
-      if (thread === null) return;
-      const task = this.#queue.shift()!;
       task.thread = thread;
       thread.task = task;
-      Atomics.store(thread.flag, 0, 0);
+      Atomics.store(thread.flags, FLAG.cancelled, 0);
+      Atomics.store(thread.flags, FLAG.wanted, 1);
       const nowMs = performance.now();
       const message: TaskMessage = {
         id: task.id,
@@ -192,21 +208,41 @@ export class WorkerPool {
     }
   }
 
-  #startThread(): Thread | null {
-    if (this.#threads.length >= this.#options.size || this.#isStopped) return null;
-    const cancelFlag = new SharedArrayBuffer(4);
-    const setup: WorkerSetup = { cancelFlag, data: this.#options.data };
-    const { heapMiB } = this.#options;
+  #isRunning(tenant: string): boolean {
+    return this.#threads.some((thread) => thread.task?.tenant === tenant);
+  }
+
+  #startThread(): Thread {
+    const flags = new SharedArrayBuffer(8);
+    const { heapMiB, data, size } = this.#options;
+    const setup: WorkerSetup = { flags, number: this.#nextNumber++, size, data };
     const worker = new Worker(this.#options.script, {
       workerData: setup,
       ...(heapMiB > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMiB } } : {}),
     });
-    const thread: Thread = { worker, flag: new Int32Array(cancelFlag), attached: new Set(), task: null };
-    worker.on('message', (message: ResultMessage) => this.#finish(thread, message));
+    const thread: Thread = { worker, flags: new Int32Array(flags), attached: new Set(), task: null };
+    worker.on('message', (message: ResultMessage | CallMessage) => {
+      if ('call' in message) this.#callHelpers(thread, message);
+      else this.#finish(thread, message);
+    });
     worker.on('error', (error: unknown) => this.#lose(thread, error));
     worker.on('exit', () => this.#lose(thread, new Error('the thread ended')));
     this.#threads.push(thread);
     return thread;
+  }
+
+  /** Sends a thread's call to others that have nothing to do. Starts one for the next call if there are too few. */
+  #callHelpers(caller: Thread, { call, helpers }: CallMessage): void {
+    const message: HelpMessage = { help: call };
+    let asked = 0;
+    for (const thread of this.#threads) {
+      if (asked === helpers) return;
+      if (thread === caller || thread.task !== null) continue;
+      thread.worker.postMessage(message);
+      asked++;
+    }
+    const wanted = Math.min(this.#options.size, helpers + 1);
+    if (this.#threads.length < wanted && !this.#isStopped) this.#startThread();
   }
 
   #finish(thread: Thread, message: ResultMessage): void {
@@ -255,7 +291,7 @@ export class WorkerPool {
       return;
     }
     if (task.thread.task !== task) return;
-    Atomics.store(task.thread.flag, 0, 1);
+    Atomics.store(task.thread.flags, FLAG.cancelled, 1);
     task.timer = setTimeout(() => this.#end(task), this.#options.graceMs);
   }
 

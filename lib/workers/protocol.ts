@@ -2,8 +2,12 @@ import type { ErrorDetails, ErrorKind } from '../errors/index.js';
 
 /** What a pool hands to each of its threads once. */
 export interface WorkerSetup {
-  /** One Int32 per thread: 0 go on, 1 give up the current task. */
-  readonly cancelFlag: SharedArrayBuffer;
+  /** Words of this thread alone, see FLAG. */
+  readonly flags: SharedArrayBuffer;
+  /** Tells the threads of a pool apart. */
+  readonly number: number;
+  /** Threads of the pool, when all are started. */
+  readonly size: number;
   /** From the pool's owner. */
   readonly data: unknown;
 }
@@ -15,6 +19,25 @@ export interface WorkerSetup {
 export interface Attachment {
   readonly key: string;
   readonly value: unknown;
+}
+
+/** Int32 words by which the pool reaches a thread that is at work. */
+export const FLAG = {
+  /** 1: give up the current task. */
+  cancelled: 0,
+  /** 1: a task is on its way, so stop helping others. */
+  wanted: 1,
+} as const;
+
+/** Pool to thread: another thread asks for help with its task. */
+export interface HelpMessage {
+  readonly help: unknown;
+}
+
+/** Thread to pool: asks so many idle threads for help with the task at hand. */
+export interface CallMessage {
+  readonly call: unknown;
+  readonly helpers: number;
 }
 
 /** Pool to thread. */

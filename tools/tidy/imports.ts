@@ -89,7 +89,9 @@ function relativeProblem(path: string, from: Place, specifier: string): string |
 function directionProblem(path: string, from: Place, to: Place): string | null {
   const allowed = OUTSIDE[from.root];
   if (allowed !== undefined) {
-    return allowed.includes(to.root) ? null : `${from.root}/ must not import ${to.root}/`;
+    return allowed.includes(to.root) || allowed.includes(to.unit)
+      ? null
+      : `${from.root}/ must not import ${to.root}/`;
   }
   if (to.root !== 'lib' && to.root !== 'cmd' && to.root !== 'proto') {
     return isTest(path) ? null : `${from.root}/ must not import ${to.root}/`;

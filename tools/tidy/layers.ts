@@ -92,6 +92,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'tsdb/compact tsdb/block',
   'tsdb/compact tsdb/index',
   'tsdb/head tsdb/block',
+  'tsdb/head tsdb/chunk',
   'tsdb/head tsdb/index',
   'tsdb/head tsdb/wal',
   'tsdb/wal tsdb/index',
@@ -112,9 +113,10 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'workers service',
 ]);
 
-/** Folders beside `lib` and `cmd`: which others they may import. */
+/** Folders beside `lib` and `cmd`: which others, or which units of `lib`, they may import. */
 export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
-  e2e: ['e2e', 'proto'],
+  // The suites know the program from outside only; the runner of PromQL scripts is a tool for tests.
+  e2e: ['e2e', 'proto', 'promql/testing'],
   bench: ['bench', 'e2e', 'lib'],
   sim: ['sim', 'lib', 'cmd'],
   tools: ['tools'],

@@ -15,6 +15,7 @@ describe('imports', () => {
     ['from a command', 'cmd/querier/role.ts', '../../lib/querier/index.js'],
     ['between commands', 'cmd/varve/main.ts', '../querier/role.js'],
     ['the inside of the kernel', 'bench/kernel/a.ts', '../../lib/kernel/codec.js'],
+    ['from a suite to the runner of scripts', 'e2e/conformance/a.ts', '../../lib/promql/testing/index.js'],
     ['from the bench to the suites', 'bench/ingest/main.ts', '../../e2e/peers.js'],
     ['a test that looks up', 'lib/tsdb/head/a.test.ts', '../../promql/exec/index.js'],
   ])('%s is fine', (_, path, specifier) => {

@@ -1,10 +1,18 @@
 import type { PositionRange } from '../parse/index.js';
 
+/** Details of a note that stand behind its text. Notes of equal texts are one, whose details cover all of them. */
+export interface NoteDetails {
+  /** These together with those of another note of the same text. */
+  merge(other: this): this;
+  toString(): string;
+}
+
 interface Entry {
   text: string;
   pos: PositionRange | null;
   /** How often it was given; null where that is not told. */
   count: number | null;
+  details?: NoteDetails;
 }
 
 /**
@@ -34,6 +42,13 @@ export class Annotations {
     this.infos.set(text, { text: `PromQL info: ${text}`, pos, count: null });
   }
 
+  /** An info with details. Notes of one text have details of one kind. */
+  infoWithDetails<T extends NoteDetails>(text: string, details: T, pos: PositionRange): void {
+    const known = this.infos.get(text)?.details as T | undefined;
+    const merged = known === undefined ? details : known.merge(details);
+    this.infos.set(text, { text: `PromQL info: ${text}`, pos, count: null, details: merged });
+  }
+
   /** A note that is not about an expression, such as one from storage. */
   note(text: string): void {
     this.warnings.set(text, { text, pos: null, count: null });
@@ -57,6 +72,6 @@ export class Annotations {
       line++;
       lineBegin = i + 1;
     }
-    return `${text} (${line}:${entry.pos.start - lineBegin + 1})`;
+    return `${text}${entry.details ?? ''} (${line}:${entry.pos.start - lineBegin + 1})`;
   }
 }

@@ -1,64 +1,54 @@
 import { type Forced, formatG, formatG2 } from '../func/index.js';
 import type { HistogramQuantileNode } from '../plan/index.js';
+import type { NoteDetails } from './annotations.js';
 import { type ClassicGroups, metricNote } from './classic-groups.js';
 import type { MaterialRows } from './source.js';
 
 /** Monotonicity fixes of one metric over all its points. */
-export interface Fix {
-  minBound: number;
-  maxBound: number;
-  maxDifference: number;
-  count: number;
-  fromMs: number;
-  toMs: number;
-}
+export class BucketFix implements NoteDetails {
+  private readonly forced: Forced;
+  private readonly count: number;
+  private readonly fromMs: number;
+  private readonly toMs: number;
 
-/** Adds a fix at a time; it counts `times` points. */
-export function noteFix<K>(
-  fixes: Map<K, Fix>,
-  group: K,
-  forced: Forced,
-  timeMs: number,
-  times: number,
-): void {
-  const fix = fixes.get(group);
-  if (fix === undefined) {
-    fixes.set(group, { ...forced, count: times, fromMs: timeMs, toMs: timeMs });
-    return;
+  constructor(forced: Forced, count: number, fromMs: number, toMs: number) {
+    this.forced = forced;
+    this.count = count;
+    this.fromMs = fromMs;
+    this.toMs = toMs;
   }
-  fix.minBound = Math.min(fix.minBound, forced.minBound);
-  fix.maxBound = Math.max(fix.maxBound, forced.maxBound);
-  fix.maxDifference = Math.max(fix.maxDifference, forced.maxDifference);
-  fix.count += times;
-  fix.fromMs = Math.min(fix.fromMs, timeMs);
-  fix.toMs = Math.max(fix.toMs, timeMs);
+
+  merge(other: this): this {
+    const forced = {
+      minBound: Math.min(this.forced.minBound, other.forced.minBound),
+      maxBound: Math.max(this.forced.maxBound, other.forced.maxBound),
+      maxDifference: Math.max(this.forced.maxDifference, other.forced.maxDifference),
+    };
+    const [fromMs, toMs] = [Math.min(this.fromMs, other.fromMs), Math.max(this.toMs, other.toMs)];
+    return new BucketFix(forced, this.count + other.count, fromMs, toMs) as this;
+  }
+
+  toString(): string {
+    const { minBound, maxBound, maxDifference } = this.forced;
+    return (
+      `, from buckets ${formatG(minBound)} to ${formatG(maxBound)}, with a max diff of ${formatG2(maxDifference)}` +
+      `, over ${this.count} samples from ${rfc3339(this.fromMs)} to ${rfc3339(this.toMs)}`
+    );
+  }
 }
 
-/** Tells of the fixes of all groups, those of one metric together. */
-export function reportFixes(
+/** Tells that buckets of a group were not monotonic. Notes of one metric become one, from all over the query. */
+export function reportFix(
   child: MaterialRows,
   groups: ClassicGroups,
+  group: number,
   node: HistogramQuantileNode,
-  fixes: Map<number, Fix>,
+  fix: BucketFix,
 ): void {
-  const { context } = child;
-  const merged = new Map<string, Fix>();
-  for (const [group, fix] of fixes) {
-    const name = metricNote(context, groups.index.columns, group);
-    const known = merged.get(name);
-    if (known === undefined) {
-      merged.set(name, { ...fix });
-      continue;
-    }
-    noteFix(merged, name, fix, fix.fromMs, fix.count);
-    known.toMs = Math.max(known.toMs, fix.toMs);
-  }
-  for (const [named, fix] of merged) {
-    const text =
-      'input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)' +
-      `${named}, from buckets ${formatG(fix.minBound)} to ${formatG(fix.maxBound)}, with a max diff of ${formatG2(fix.maxDifference)}, over ${fix.count} samples from ${rfc3339(fix.fromMs)} to ${rfc3339(fix.toMs)}`;
-    context.annotations.info(text, node.childPos);
-  }
+  const text =
+    'input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)' +
+    metricNote(child.context, groups.index.columns, group);
+  child.context.annotations.infoWithDetails(text, fix, node.childPos);
 }
 
 function rfc3339(ms: number): string {

@@ -4,6 +4,7 @@ import type { Grid } from '../plan/index.js';
 import type { Annotations } from './annotations.js';
 import { type LabelColumns, labelIdOf } from './label-columns.js';
 import type { LoadedSet } from './loaded-set.js';
+import type { ParallelSession } from './parallel-session.js';
 import type { SymbolSpace } from './symbol-space.js';
 
 /** What the engine may switch on beyond plain PromQL. */
@@ -32,8 +33,12 @@ export class QueryContext {
   readonly annotations: Annotations;
   readonly features: Features;
   readonly sets: LoadedSet[] = [];
+  /** Where leaves find other threads that help; null when the query runs on one. */
+  parallel: ParallelSession | null = null;
   totalSamples = 0;
   peakSamples = 0;
+  /** Some source of the query makes notes while it is read: who could do without some of its rows reads them still. */
+  hasNotes = false;
   private readonly limits: QueryLimits;
   private heldSamples = 0;
   private lastPollMs = 0;
@@ -75,11 +80,16 @@ export class QueryContext {
 
   /** Sets the kernel's steps: reference of step k is `referenceMs + k * stepMs`. */
   setSteps(referenceMs: number, stepMs: number, steps: number): void {
+    this.kernel.functions.querySteps(this.windowsFor(steps), referenceMs, stepMs, steps);
+  }
+
+  /** Address of the windows of so many steps; the area is used again and again. */
+  windowsFor(steps: number): number {
     if (steps > this.windowSteps) {
       this.windowAddress = this.kernel.reserve(steps * 8);
       this.windowSteps = steps;
     }
-    this.kernel.functions.querySteps(this.windowAddress, referenceMs, stepMs, steps);
+    return this.windowAddress;
   }
 
   /**
@@ -93,7 +103,7 @@ export class QueryContext {
       throw new VarveError(
         'limit',
         'query-samples-limit',
-        'query processing would load too many samples into memory in query execution',
+        `query processing would load too many samples into memory in query execution (query.max_samples: ${this.limits.samplesMax})`,
         { details: { samplesMax: this.limits.samplesMax } },
       );
     }

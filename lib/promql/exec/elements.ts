@@ -2,7 +2,9 @@ import type { FloatHistogram } from '../../histogram/index.js';
 import {
   evaluateDate,
   goAcos,
+  goAcosh,
   goAsin,
+  goAsinh,
   goAtan,
   goCos,
   goCosh,
@@ -88,9 +90,9 @@ function each(fn: (x: number) => number): BlockFunction {
 const SIMPLE: Readonly<Record<string, (x: number) => number>> = {
   abs: Math.abs,
   acos: goAcos,
-  acosh: Math.acosh,
+  acosh: goAcosh,
   asin: goAsin,
-  asinh: Math.asinh,
+  asinh: goAsinh,
   atan: goAtan,
   atanh: Math.atanh,
   ceil: Math.ceil,

@@ -234,10 +234,11 @@ export class Evaluator {
     if (apply === null) return this.empty(node.grid.count);
     // A histogram has a timestamp as well.
     const child = node.func === 'timestamp' ? presenceOnly(source) : source;
-    const rows = dropNames(new ElementRows(child, apply));
-    if (node.func !== 'clamp') return rows;
+    const rows = new ElementRows(child, apply);
+    if (node.func !== 'clamp') return dropNames(rows);
+    // Steps without a result go first, as series that become equal may only meet there.
     const mask = args[0]!.map((lower, k) => (args[1]![k]! < lower ? 0 : 1));
-    return mask.includes(0) ? new StepMaskRows(rows, mask) : rows;
+    return dropNames(mask.includes(0) ? new StepMaskRows(rows, mask) : rows);
   }
 
   private scalarOpRows(node: Extract<VectorNode, { kind: 'scalarOp' }>): RowSource {
@@ -254,7 +255,9 @@ export class Evaluator {
     if (node.op === 'quantile') return quantileOfSeries(child, node, parameter);
     const ranked =
       node.op === 'limit_ratio' ? limitRatio(child, node, parameter) : rankSeries(child, node, parameter);
-    return ranked ?? this.empty(node.grid.count);
+    if (ranked !== null) return ranked;
+    if (this.context.hasNotes) materialise(child);
+    return this.empty(node.grid.count);
   }
 
   /** absent and absent_over_time: 1 at the steps where no series has a value. */

@@ -26,6 +26,20 @@ export class CounterHintRows extends RowSource {
     this.pos = pos;
     this.nameId = child.context.space.find('__name__');
     this.typeId = child.context.features.typeAndUnitLabels ? child.context.space.find('__type__') : -1;
+    this.context.hasNotes ||= this.hasSuspect();
+  }
+
+  private hasSuspect(): boolean {
+    const seen = new Set<string>();
+    for (let i = 0; i < this.seriesCount; i++) {
+      const name = labelIdOf(this.labels, i, this.nameId);
+      const type = this.typeId < 0 ? -1 : labelIdOf(this.labels, i, this.typeId);
+      const key = `${name} ${type}`;
+      if (seen.has(key)) continue;
+      seen.add(key);
+      if (hintText(this.context, name, type) !== null) return true;
+    }
+    return false;
   }
 
   override get mayHaveHistograms(): boolean {
@@ -94,6 +108,7 @@ export class QuantileHintRows extends RowSource {
       if (steps === undefined) this.badSteps.set(q, [k]);
       else steps.push(k);
     });
+    if (this.badSteps.size > 0) this.context.hasNotes = true;
   }
 
   read(from: number, to: number): Block {

@@ -7,7 +7,7 @@ import {
 } from '../../histogram/index.js';
 import { type Buckets, bucketFraction, bucketQuantile, formatG, prepareBuckets } from '../func/index.js';
 import type { HistogramFractionNode, HistogramQuantileNode } from '../plan/index.js';
-import { type Fix, noteFix, reportFixes } from './bucket-fixes.js';
+import { BucketFix, reportFix } from './bucket-fixes.js';
 import { bucketsAt, type ClassicGroups, groupBuckets, metricNote } from './classic-groups.js';
 import { timeOf } from './context.js';
 import { ELEMENT } from './element.js';
@@ -129,7 +129,6 @@ export function histogramQuantileRows(
   const { child, groups, natives, count } = histograms;
   const block = emptyBlock(child, count * quantiles.length);
   const { f64, u8 } = context.kernel;
-  const fixes = new Map<number, Fix>();
   /** Places results; those of one quantile stand together. */
   const put = (n: number, k: number, estimate: (q: number) => number): void => {
     quantiles.forEach((row, output) => {
@@ -145,13 +144,15 @@ export function histogramQuantileRows(
       put(n, k, (q) => valueWithNote(histogramQuantile(q, histogram), histograms, n, node)),
     (n, k, buckets) => {
       const { isComplete, forced } = prepareBuckets(buckets);
-      if (forced !== null) {
-        noteFix(fixes, n - natives.length, forced, timeOf(node.grid, k), quantiles.length);
+      // A quantile outside of its range is answered without a look at the buckets.
+      const asked = quantiles.filter((row) => row[k]! >= 0 && row[k]! <= 1).length;
+      if (forced !== null && asked > 0) {
+        const timeMs = timeOf(node.grid, k);
+        reportFix(child, groups, n - natives.length, node, new BucketFix(forced, asked, timeMs, timeMs));
       }
       put(n, k, (q) => bucketQuantile(q, buckets, isComplete));
     },
   );
-  reportFixes(child, groups, node, fixes);
   const labels = quantileLabels(child, histograms.labels, node, quantiles);
   const rows = new MaterialRows(context, labels, steps, null, block);
   return dropNames(relabel(rows, labels, null));

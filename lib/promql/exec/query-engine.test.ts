@@ -215,7 +215,8 @@ describe('limits', () => {
   test('too many samples', async () => {
     await expect(run(request('m', 0, 100_000, 1000), { samplesMax: 100 })).rejects.toMatchObject({
       kind: 'limit',
-      message: 'query processing would load too many samples into memory in query execution',
+      message:
+        'query processing would load too many samples into memory in query execution (query.max_samples: 100)',
     });
   });
 
@@ -274,6 +275,15 @@ describe('annotations', () => {
 });
 
 describe('results', () => {
+  test('aggregate over scalars at every step, whatever ran before on the engine', async () => {
+    const engine = createQueryEngine(OPTIONS);
+    const execute = (what: QueryRequest) => engine.execute(what, storage, () => false, Infinity);
+    expect(shape(await execute(request('sum(vector(3))', 1000)))).toEqual({ '': [3] });
+    const steps = await execute(request('sum(vector(3))', 1000, 4000, 1000));
+    expect(shape(steps)).toEqual({ '': [3, 3, 3, 3] });
+    expect(shape(await execute(request('sum(vector(3))', 1000)))).toEqual({ '': [3] });
+  });
+
   test('instant vectors keep the order of evaluation, matrices are sorted', async () => {
     append('m', { i: 'b' }, [[1000, 1]]);
     append('m', { i: 'a' }, [[1000, 2]]);

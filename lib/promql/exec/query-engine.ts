@@ -8,22 +8,30 @@ import { QueryContext } from './context.js';
 import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
 import { Evaluator } from './evaluator.js';
 import { loadSet } from './loaded-set.js';
+import { type HelpDesk, ParallelSession } from './parallel-session.js';
 import { resultValue } from './result.js';
 import { SymbolSpace } from './symbol-space.js';
 
-/** An engine with its own query kernel; one per thread. */
-export function createQueryEngine(options: EngineOptions): QueryEngine {
-  return new KernelQueryEngine(options);
+/**
+ * An engine with its own query kernel; one per thread.
+ * @param desk where it asks for help with large queries; without, each query runs on this thread alone
+ */
+export function createQueryEngine(options: EngineOptions, desk: HelpDesk | null = null): QueryEngine {
+  return new KernelQueryEngine(options, desk);
 }
 
 class KernelQueryEngine implements QueryEngine {
   private readonly options: EngineOptions;
   private readonly kernel: QueryKernel;
+  private readonly desk: HelpDesk | null;
+  private parallel: ParallelSession | null;
   private isBusy = false;
 
-  constructor(options: EngineOptions) {
+  constructor(options: EngineOptions, desk: HelpDesk | null) {
     this.options = options;
     this.kernel = new QueryKernel(options.memoryBytesMax);
+    this.desk = desk;
+    this.parallel = desk === null ? null : new ParallelSession(desk, this.kernel);
   }
 
   async execute(
@@ -38,9 +46,17 @@ class KernelQueryEngine implements QueryEngine {
     try {
       return await this.run(request, queryable, isCancelled, deadlineMs);
     } finally {
-      this.kernel.reset();
+      this.release();
       this.isBusy = false;
     }
+  }
+
+  /** Forgets the query that has ended. */
+  private release(): void {
+    if (this.parallel?.close() === false) {
+      this.kernel.abandon();
+      this.parallel = new ParallelSession(this.desk!, this.kernel);
+    } else this.kernel.reset();
   }
 
   private async run(
@@ -70,6 +86,7 @@ class KernelQueryEngine implements QueryEngine {
     const annotations = new Annotations(request.query);
     const limits = { samplesMax: options.samplesMax, isCancelled, deadlineMs };
     const context = new QueryContext(kernel, new SymbolSpace(), annotations, features, limits);
+    context.parallel = this.parallel;
     context.poll();
     const sets = await selectAll(plan, queryable, kernel);
     context.poll();

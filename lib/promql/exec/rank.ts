@@ -12,6 +12,7 @@ import {
   noHistograms,
   type RowSource,
   reserveBlock,
+  SelectedRows,
 } from './source.js';
 import type { SymbolSpace } from './symbol-space.js';
 
@@ -261,6 +262,9 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
   if (isZero) return null;
   warnRatio(context, node, most, 1);
   warnRatio(context, node, least, -1);
+  // An instant result has an order: groups as first seen, in each what a heap leaves, as limitk.
+  const { numbers } = groupSeries(context, child, node);
+  const heaps = new Map<number, Heap>();
   const block = reserveBlock(context, seriesCount, steps);
   if (child.mayHaveHistograms) block.histograms = noHistograms(seriesCount * steps);
   const rowsPerBlock = context.blockRows(steps);
@@ -270,6 +274,9 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
     const { f64, u8 } = context.kernel;
     copyHistograms(read.histograms, block.histograms, from * steps, (to - from) * steps);
     for (let i = from; i < to; i++) {
+      if (steps === 1 && u8[read.present + i - from] !== 0 && !heaps.has(numbers[i]!)) {
+        heaps.set(numbers[i]!, new Heap(true));
+      }
       const offset = hashOf(child.labels, i, context.space) / 2 ** 64;
       for (let k = 0; k < steps; k++) {
         const source = (i - from) * steps + k;
@@ -278,11 +285,20 @@ export function limitRatio(child: RowSource, node: AggregateNode, parameter: Flo
         const isIn = ratio >= 0 ? offset < ratio : offset >= 1 + ratio;
         u8[block.present + target] = isIn ? u8[read.present + source]! : 0;
         f64[block.rows / 8 + target] = f64[read.rows / 8 + source]!;
+        if (steps === 1 && u8[block.present + i] !== 0) {
+          // Histograms count as 0.
+          const isFloat = u8[block.present + i] === ELEMENT.float;
+          heaps.get(numbers[i]!)!.push(isFloat ? f64[block.rows / 8 + i]! : 0, i);
+        }
       }
     }
     context.poll();
   }
-  return new MaterialRows(context, child.labels, steps, child.dropMarks, block);
+  const rows = new MaterialRows(context, child.labels, steps, child.dropMarks, block);
+  if (steps > 1) return rows;
+  const picks = [...heaps.values()].flatMap((heap) => heap.series);
+  const { labels, marks } = pickLabels(rows.labels, rows.dropMarks, picks);
+  return new SelectedRows(rows, labels, marks, Uint32Array.from(picks));
 }
 
 function warnRatio(context: QueryContext, node: AggregateNode, ratio: number, cap: number): void {

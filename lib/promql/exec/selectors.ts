@@ -3,6 +3,8 @@ import type { InstantSelectorNode, RangeCallNode, SubqueryCallNode } from '../pl
 import type { QueryContext } from './context.js';
 import { instantSampleRow } from './instant-samples.js';
 import { BESIDE_FLOATS, checkCode, type LoadedSet, sizeColumns, splitSeries, useSet } from './loaded-set.js';
+import type { ParallelLeaf } from './parallel-leaf.js';
+import { shareInstantSelector, shareRangeCall } from './parallel-open.js';
 import { SampleNotes } from './sample-notes.js';
 import { HISTOGRAM_RESULTS, START_TIME_FUNCTIONS, sampleRangeRow } from './sample-range.js';
 import { SampleRow } from './sample-row.js';
@@ -56,6 +58,7 @@ export class InstantSelectorRows extends RowSource {
   private readonly row: SampleRow;
   private readonly reader: SampleReader;
   private readonly rowsPerCall: number;
+  private readonly shared: ParallelLeaf | null;
 
   constructor(context: QueryContext, node: InstantSelectorNode) {
     const loaded = context.sets[node.select.index]!;
@@ -63,7 +66,9 @@ export class InstantSelectorRows extends RowSource {
     this.node = node;
     this.loaded = loaded;
     this.reader = new SampleReader(context, loaded, node.isStatistics);
-    this.rowsPerCall = sizeWork(sizeColumns(context, loaded), 0, this.steps).rows;
+    const samples = sizeColumns(context, loaded);
+    this.rowsPerCall = sizeWork(samples, 0, this.steps).rows;
+    this.shared = shareInstantSelector(context, node, loaded, samples, this.rowsPerCall);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
     this.row = new SampleRow(context, this.block);
   }
@@ -75,6 +80,8 @@ export class InstantSelectorRows extends RowSource {
 
   read(from: number, to: number): Block {
     const { context, node, loaded, block, steps, rowsPerCall } = this;
+    const shared = this.shared?.read(from, to) ?? null;
+    if (shared !== null) return shared;
     const { referenceMs, referenceStepMs } = node.times;
     context.setSteps(referenceMs, referenceStepMs, steps);
     useSet(context, loaded);
@@ -152,6 +159,7 @@ export class RangeCallRows extends RowSource {
   private readonly besideMask: number;
   private readonly args: readonly number[];
   private readonly work: WorkSize;
+  private readonly shared: ParallelLeaf | null;
 
   constructor(context: QueryContext, node: RangeCallNode, args: readonly Float64Array[]) {
     const loaded = context.sets[node.select.index]!;
@@ -159,6 +167,8 @@ export class RangeCallRows extends RowSource {
     this.node = node;
     this.loaded = loaded;
     this.reader = new SampleReader(context, loaded, node.isStatistics);
+    // Windows tell of mixed kinds and of resets.
+    context.hasNotes ||= loaded.hasHistograms;
     this.besideMask = START_TIME_FUNCTIONS.has(node.func) ? ANY_BESIDE : BESIDE_FLOATS.histograms;
     this.args = reserveArguments(context, args);
     const samples = sizeColumns(context, loaded);
@@ -166,6 +176,7 @@ export class RangeCallRows extends RowSource {
     const share = Math.min(1, node.rangeMs / (maxTimeMs - minTimeMs + 1));
     const isScanning = SCANNING.has(node.func) || node.form !== 'plain';
     this.work = sizeWork(samples, isScanning ? samples * share : 1, this.steps);
+    this.shared = shareRangeCall(context, node, loaded, samples, this.args, this.work);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
     this.row = new SampleRow(context, this.block);
   }
@@ -176,6 +187,8 @@ export class RangeCallRows extends RowSource {
 
   read(from: number, to: number): Block {
     const { context, block, steps, loaded } = this;
+    const shared = this.shared?.read(from, to) ?? null;
+    if (shared !== null) return shared;
     useSet(context, loaded);
     block.histograms = this.mayHaveHistograms ? noHistograms((to - from) * steps) : null;
     splitSeries(

@@ -3,6 +3,8 @@
 const DAY_SECONDS = 86400;
 // int64's minimum, which Go yields for floats it cannot represent.
 const INT64_MIN = -(2 ** 63);
+// Where Go's unsigned count of seconds begins; earlier times wrap round to those 2^64 seconds later.
+const FIRST_SECOND = -9_223_372_028_741_760_000n;
 
 /** Days since 1970-01-01 to year, month (1-12) and day (1-31); exact for all days of int64 seconds. */
 function civil(days: number): { year: number; month: number; day: number } {
@@ -26,13 +28,25 @@ function isLeap(year: number): boolean {
 
 const MONTH_DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
+/** Whole days and the seconds of the last one. */
+function splitDays(seconds: number): { days: number; rest: number } {
+  const days = Math.floor(seconds / DAY_SECONDS);
+  return { days, rest: seconds - days * DAY_SECONDS };
+}
+
+function splitHugeDays(seconds: bigint): { days: number; rest: number } {
+  const wrapped = seconds < FIRST_SECOND ? seconds + (1n << 64n) : seconds;
+  const day = BigInt(DAY_SECONDS);
+  const rest = ((wrapped % day) + day) % day;
+  return { days: Number((wrapped - rest) / day), rest: Number(rest) };
+}
+
 /** `year`, `hour` and their like for a time in seconds; fractions are cut off toward zero. */
 export function evaluateDate(func: string, value: number): number {
   const truncated = Math.trunc(value);
   const isRepresentable = truncated >= INT64_MIN && truncated < -INT64_MIN;
   const seconds = isRepresentable ? truncated + 0 : INT64_MIN;
-  const days = Math.floor(seconds / DAY_SECONDS);
-  const rest = seconds - days * DAY_SECONDS;
+  const { days, rest } = Number.isSafeInteger(seconds) ? splitDays(seconds) : splitHugeDays(BigInt(seconds));
   switch (func) {
     case 'hour':
       return Math.floor(rest / 3600);

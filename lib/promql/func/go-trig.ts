@@ -1,3 +1,4 @@
+import { log as goLog } from '../../histogram/index.js';
 import { goExp } from './go-math.js';
 
 /**
@@ -45,8 +46,45 @@ function cosPolynomial(z: number): number {
 /** Octant (even, 0..8) of the last `reduce`. */
 let octant = 0;
 
+// 4 / pi with 1216 binary places, as the reduction of huge angles by Payne and Hanek needs them.
+const FOUR_OVER_PI = BigInt(
+  '0x1' +
+    '45f306dc9c882a53f84eafa3ea69bb81b6c52b3278872083fca2c757bd778ac36e48dc74849ba5c0' +
+    '0c925dd413a32439fc3bd63962534e7dd1046bea5d768909d338e04d68befc827323ac7306a673e9' +
+    '3908bf177bf250763ff12fffbc0b301fde5e2316b414da3eda6cfd9e4f96136e9e8c7ecd3cbfd45a' +
+    'ea4f758fd7cbe2f67a0e73ef14a525d4d7f6bf623f1aba10ac06608df8f6d757',
+);
+const FOUR_OVER_PI_BITS = 20 * 64;
+const MASK_64 = (1n << 64n) - 1n;
+const scratch = new DataView(new ArrayBuffer(8));
+
+/** `reduce` for angles from 2^29 on: the fraction of x * 4 / pi from just the digits of 4 / pi that decide on it. */
+function reduceHuge(x: number): number {
+  scratch.setFloat64(0, x);
+  const bits = scratch.getBigUint64(0);
+  const exponent = Number(bits >> 52n) - 1023 - 52;
+  const mantissa = (bits & ((1n << 52n) - 1n)) | (1n << 52n);
+  const digits = (k: number): bigint =>
+    (FOUR_OVER_PI >> BigInt(FOUR_OVER_PI_BITS - exponent - 61 - 64 * (k + 1))) & MASK_64;
+  const low = digits(1) * mantissa + ((digits(2) * mantissa) >> 64n);
+  const product = (((digits(0) * mantissa) << 64n) + low) & ((1n << 128n) - 1n);
+  octant = Number(product >> 125n);
+  // Cut off, not rounded, to the 53 bits behind the leading one.
+  const fraction = (product >> 61n) & MASK_64;
+  const zeros = fraction === 0n ? 64 : 64 - fraction.toString(2).length;
+  const rest = product & ((1n << 125n) - 1n);
+  const top = (rest << BigInt(3 + zeros)) >> 75n;
+  let z = Number(top & ((1n << 53n) - 1n)) / 2 ** (53 + zeros);
+  if (octant % 2 === 1) {
+    octant = (octant + 1) % 8;
+    z -= 1;
+  }
+  return z * (Math.PI / 4);
+}
+
 /** What remains of a non-negative angle after the nearest even multiple of pi / 4. */
 function reduce(x: number): number {
+  if (x >= REDUCE_MAX) return reduceHuge(x);
   let y = Math.trunc(x * (4 / Math.PI));
   if (y % 2 === 1) y++;
   octant = y % 8;
@@ -54,7 +92,7 @@ function reduce(x: number): number {
 }
 
 export function goSin(x: number): number {
-  if (x === 0 || !(Math.abs(x) < REDUCE_MAX)) return Math.sin(x);
+  if (x === 0 || !Number.isFinite(x)) return Math.sin(x);
   const z = reduce(Math.abs(x));
   const isNegative = x < 0 !== octant > 3;
   const y = octant % 4 === 2 ? cosPolynomial(z) : sinPolynomial(z);
@@ -62,7 +100,7 @@ export function goSin(x: number): number {
 }
 
 export function goCos(x: number): number {
-  if (!(Math.abs(x) < REDUCE_MAX)) return Math.cos(x);
+  if (!Number.isFinite(x)) return Math.cos(x);
   const z = reduce(Math.abs(x));
   const isNegative = octant > 3 !== octant % 4 > 1;
   const y = octant % 4 === 2 ? sinPolynomial(z) : cosPolynomial(z);
@@ -70,7 +108,7 @@ export function goCos(x: number): number {
 }
 
 export function goTan(x: number): number {
-  if (x === 0 || !(Math.abs(x) < REDUCE_MAX)) return Math.tan(x);
+  if (x === 0 || !Number.isFinite(x)) return Math.tan(x);
   const z = reduce(Math.abs(x));
   const zz = z * z;
   let y = z;
@@ -174,4 +212,19 @@ export function goTanh(x: number): number {
     (x * s * ((-0.9643991794250523 * s + -99.28772310019185) * s + -1614.6876844170845)) /
       (((s + 112.81167849163293) * s + 2235.4883906010045) * s + 4844.063053251255)
   );
+}
+
+const LARGE = 2 ** 28;
+
+/** Above 2 by Go's logarithm, whose last bit differs from V8's. */
+export function goAsinh(x: number): number {
+  const a = Math.abs(x);
+  if (!(a > 2) || a === Infinity) return Math.asinh(x);
+  const y = a > LARGE ? goLog(a) + Math.LN2 : goLog(2 * a + 1 / (Math.sqrt(a * a + 1) + a));
+  return x < 0 ? -y : y;
+}
+
+export function goAcosh(x: number): number {
+  if (!(x > 2)) return Math.acosh(x);
+  return x >= LARGE ? goLog(x) + Math.LN2 : goLog(2 * x - 1 / (x + Math.sqrt(x * x - 1)));
 }

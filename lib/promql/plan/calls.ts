@@ -3,7 +3,7 @@ import { VarveError } from '../../errors/index.js';
 import { RANGE_FUNCTION } from '../../kernel/index.js';
 import type { Matcher } from '../../matcher/index.js';
 import { goMax, goMin } from '../func/index.js';
-import type { Call, Expr } from '../parse/index.js';
+import type { Call, Expr, PositionRange } from '../parse/index.js';
 import { unwrap } from './invariance.js';
 import type { ScalarNode, VectorNode } from './node.js';
 import { argument, type Planner, type Scope } from './planner.js';
@@ -12,6 +12,8 @@ import { argument, type Planner, type Scope } from './planner.js';
 
 const ANCHORED_FUNCTIONS = new Set(['changes', 'delta', 'increase', 'rate', 'resets']);
 const SMOOTHED_FUNCTIONS = new Set(['delta', 'increase', 'rate']);
+
+const NO_POSITION: PositionRange = { start: 0, end: 0 };
 
 const DATE_FUNCTIONS = new Set([
   'days_in_month',
@@ -94,16 +96,14 @@ export function planCall(planner: Planner, call: Call, outer: Scope): VectorNode
     case 'histogram_quantiles':
       return planQuantile(planner, call, scope);
     case 'histogram_fraction': {
-      const node = planner.interner.node({
+      return planner.interner.node({
         kind: 'histogramFraction',
         child: planner.vector(argument(call, 2), scope),
         lower: planner.scalar(argument(call, 0), scope),
         upper: planner.scalar(argument(call, 1), scope),
-        childPos: argument(call, 2).pos,
+        childPos: unwrap(argument(call, 2)).pos,
         ...base,
       });
-      node.childPos = argument(call, 2).pos;
-      return node;
     }
     case 'label_replace':
       return planner.interner.node({
@@ -159,13 +159,15 @@ function planRangeCall(planner: Planner, call: Call, scope: Scope, func: string)
   const matrix = unwrap(argument(call, index));
   const args = call.args.filter((_, i) => i !== index).map((arg) => planner.scalar(arg, scope));
   // Annotations point at the first argument, whichever it is.
-  const base = { grid: scope.grid, pos: argument(call, 0).pos, uses: 0 };
+  const base = { grid: scope.grid, pos: unwrap(argument(call, 0)).pos, uses: 0 };
   if (matrix.kind === 'subquery') {
     const times = planner.times(matrix, scope);
     const rangeMs = planner.duration(matrix.rangeMs, matrix.rangeExpr);
     const child = planner.subqueryChild(matrix, times, rangeMs, scope, 0);
     if (child.kind === 'empty') return planner.empty(scope, call.pos);
-    return planner.interner.node({ kind: 'subqueryCall', func, child, times, rangeMs, args, ...base });
+    // Upstream puts the subquery's samples in the argument's place, and those have no position in the text.
+    const pos = index === 0 ? NO_POSITION : base.pos;
+    return planner.interner.node({ kind: 'subqueryCall', func, child, times, rangeMs, args, ...base, pos });
   }
   assert(matrix.kind === 'matrixSelector', 'a range function has a matrix argument');
   const leaf = planner.rangeLeaf(matrix, scope);
@@ -193,19 +195,17 @@ function planQuantile(planner: Planner, call: Call, scope: Scope): VectorNode {
   const isMany = call.func === 'histogram_quantiles';
   const childArg = argument(call, isMany ? 0 : 1);
   const quantileArgs = isMany ? call.args.slice(2) : [argument(call, 0)];
-  const node = planner.interner.node({
+  return planner.interner.node({
     kind: 'histogramQuantile',
     child: planner.vector(childArg, scope),
     quantiles: quantileArgs.map((arg) => planner.scalar(arg, scope)),
     label: isMany ? text(call, 1) : '',
-    childPos: childArg.pos,
-    quantilePos: quantileArgs.map((arg) => arg.pos),
+    childPos: unwrap(childArg).pos,
+    quantilePos: quantileArgs.map((arg) => unwrap(arg).pos),
     grid: scope.grid,
     pos: call.pos,
     uses: 0,
   });
-  node.childPos = childArg.pos;
-  return node;
 }
 
 function planInfo(planner: Planner, call: Call, scope: Scope): VectorNode {

@@ -5,8 +5,8 @@ import type { ScalarNode, SelectSpec, VectorNode } from './node.js';
 
 type Node = ScalarNode | VectorNode;
 
-/** Fields that do not make two nodes different. */
-const IGNORED = new Set(['pos', 'uses', 'childPos', 'paramPos', 'quantilePos']);
+/** Where a node stands in the query: does not make two nodes different. */
+const POSITIONS: ReadonlySet<string> = new Set(['pos', 'childPos', 'paramPos', 'quantilePos']);
 
 /**
  * Makes equal nodes one: a node's key spells out its own fields and names its children by number, so that comparing
@@ -22,12 +22,13 @@ export class Interner {
     const children: Node[] = [];
     let key = '';
     for (const [name, value] of Object.entries(candidate)) {
-      if (!IGNORED.has(name)) key += `${name}=${this.spell(value, children)};`;
+      if (name !== 'uses' && !POSITIONS.has(name)) key += `${name}=${this.spell(value, children)};`;
     }
     const known = this.nodes.get(key) as T | undefined;
     if (known !== undefined) {
       // Annotations with equal texts keep the position of the last one.
-      known.pos = candidate.pos;
+      const positions = Object.entries(candidate).filter(([name]) => POSITIONS.has(name));
+      Object.assign(known, Object.fromEntries(positions));
       return known;
     }
     this.nodes.set(key, candidate);

@@ -248,7 +248,7 @@ export class Planner {
     const inner: Scope = { ...scope, func: expr.op };
     const param = expr.param === null ? null : unwrap(expr.param);
     const child = this.vector(expr.expr, inner);
-    const node = this.interner.node({
+    return this.interner.node({
       kind: 'aggregate',
       op: expr.op,
       child,
@@ -263,9 +263,6 @@ export class Planner {
       pos: expr.pos,
       uses: 0,
     });
-    node.childPos = expr.expr.pos;
-    node.paramPos = expr.param?.pos ?? expr.pos;
-    return node;
   }
 
   duration(ms: number, expr: DurationExpr | null, allowNegative = false): number {
@@ -311,7 +308,8 @@ export class Planner {
       rangeMs,
       withoutChunks: false,
       limit: 0,
-      newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs,
+      // Statistics of histograms tell resets from the samples before.
+      newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs && !scope.isStatistics,
     };
     return this.interner.select(selector.matchers, hints, selector.pos);
   }

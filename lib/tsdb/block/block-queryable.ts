@@ -18,6 +18,9 @@ import { SeriesColumns } from './series-columns.js';
 import { TombstoneCutter } from './tombstone-cutter.js';
 import { addInterval, type Interval } from './tombstones.js';
 
+/** Series visited between two looks at whether somebody still waits: a millisecond or two. */
+const POLL_SERIES = 2048;
+
 /** Below this many series their labels are read rather than every value's postings. */
 const SERIES_SCAN_MAX = 4096;
 /** Series loaded at a time: some ten megabytes of a distant index. */
@@ -214,6 +217,7 @@ export class BlockQueryable implements Queryable {
     const cursors = new Uint32Array(tested.length + 1);
     const batch = batchFor(query.limit);
     for (let i = 0; i < refs.length; i++) {
+      if (i % POLL_SERIES === POLL_SERIES - 1) query.poll?.();
       if (loader !== null && i % batch === 0) await loader.series(refs.subarray(i, i + batch));
       const ref = refs[i]!;
       index.series(ref, entry);

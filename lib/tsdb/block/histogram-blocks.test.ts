@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { bytesFromHex, bytesToHex } from '../../bytes/index.js';
 import {
+  EMPTY_LAYOUT,
   type FloatHistogram,
   formatHistogram,
   HistogramLayout,
@@ -14,12 +15,13 @@ import {
 import { labelsFromObject } from '../../labels/index.js';
 import { SeededPrng } from '../../prng/index.js';
 import { ArrayArena } from '../../storage/index.js';
-import { HistogramAppender } from '../chunk/index.js';
+import { HistogramAppender, HistogramDecoder, histogramAt, RESET_HEADER } from '../chunk/index.js';
 import { crc32c, writeBe32 } from '../index/index.js';
 import { BlockQueryable } from './block-queryable.js';
 import { BlockReader } from './block-reader.js';
 import type { BlockChunk } from './block-writer.js';
 import { hints, promtool, T, type TestSeries, writeTestBlock } from './testing.js';
+import { writeTombstones } from './tombstones.js';
 import { verifyBlock } from './verify.js';
 
 /**
@@ -123,6 +125,67 @@ describe('a block with start times in its chunks', () => {
     expect(bytesToHex(arena.bytes().subarray(address, address + set.chunkByteLengths[0]!))).toBe(answered);
   });
 });
+
+describe('a block with deleted spans in its histograms', () => {
+  test.each([
+    ['integers', false, false],
+    ['integers of gauges', false, true],
+    ['doubles', true, false],
+    ['doubles of gauges', true, true],
+  ])('answers with the others: %s', async (_name, isFloat, isGauge) => {
+    const folder = mkdtempSync(join(tmpdir(), 'varve-histograms-'));
+    const integers = walk(new SeededPrng(7), isGauge);
+    // The series ends: its last chunk ends in stale markers.
+    const stale = new IntegerHistogram(EMPTY_LAYOUT, BigInt64Array.of(0n, 0n, 0x7ff0000000000002n));
+    integers.splice(-3, 3, stale, stale, stale);
+    const samples = isFloat ? integers.map((sample) => sample.toFloat()) : integers;
+    const series = isFloat
+      ? seriesOf('h', HistogramAppender.floats(), samples as FloatHistogram[])
+      : seriesOf('h', HistogramAppender.integers(), integers);
+    const meta = writeTestBlock(folder, [series]);
+    const path = join(folder, meta.ulid);
+    const at = (i: number) => T + i * 15_000;
+    const last = series.chunks.at(-1)!;
+    const spans = [
+      [at(0), at(2)],
+      [at(50), at(50) + 1],
+      [at(100) + 1, at(170) - 1],
+      // Of the last chunk only stale markers are left.
+      [last.minTime, at(SAMPLES - 3) - 1],
+    ].map(([minTime, maxTime]) => ({ minTime: minTime!, maxTime: maxTime! }));
+    let block = BlockReader.open(path);
+    const ref = Number(block.index.allPostings()[0]);
+    block.close();
+    writeTombstones(path, new Map([[ref, spans]]));
+    block = BlockReader.open(path);
+    const arena = new ArrayArena();
+    const set = await new BlockQueryable(block).select([], hints(), arena);
+    block.close();
+    rmSync(folder, { recursive: true });
+    const found: [number, string][] = [];
+    for (let c = 0; c < set.chunkAddresses.length; c++) {
+      const address = set.chunkAddresses[c]!;
+      const data = arena.bytes().subarray(address, address + set.chunkByteLengths[c]!);
+      const columns = new HistogramDecoder().decode(set.chunkEncodings[c]!, data);
+      // A stale marker is no gauge and has begun a chunk.
+      const isOther = columns.sampleCount === 0 || histogramAt(columns, 0).isStale;
+      if (isGauge && !isOther) expect(columns.header).toBe(RESET_HEADER.gauge);
+      for (let i = 0; i < columns.sampleCount; i++)
+        found.push([columns.timestamps[i]!, textOf(histogramAt(columns, i))]);
+    }
+    const expected = samples
+      .map((sample, i): [number, string] => [
+        at(i),
+        textOf(sample instanceof IntegerHistogram ? sample.toFloat() : sample),
+      ])
+      .filter(([time]) => !spans.some(({ minTime, maxTime }) => time >= minTime && time <= maxTime));
+    expect(found).toEqual(expected);
+  });
+});
+
+function textOf(histogram: FloatHistogram): string {
+  return histogram.isStale ? 'stale' : formatHistogram(histogram);
+}
 
 (tool === null ? describe.skip : describe)('promtool', () => {
   let folder = '';

@@ -1,6 +1,6 @@
-import { VarveError } from '../../errors/index.js';
 import { codecKernel } from '../../kernel/index.js';
 import { CHUNK_ENCODING, type ChunkArena } from '../../storage/index.js';
+import { HistogramAppender } from '../chunk/index.js';
 import type { CopiedChunks } from './chunk-reader.js';
 import type { Interval } from './tombstones.js';
 
@@ -14,20 +14,18 @@ export class TombstoneCutter {
     this.#values = new Float64Array(256);
   }
 
-  /** Replaces one chunk of a select by its samples outside the intervals, in fresh arena memory. */
+  /**
+   * Replaces one chunk of a select, of encoding 1, 2 or 3, by its samples outside the intervals, in fresh arena memory.
+   * @throws CorruptionError when the chunk does not decode
+   */
   cut(copied: CopiedChunks, chunk: number, intervals: readonly Interval[], arena: ChunkArena): void {
-    if (copied.encodings[chunk] !== CHUNK_ENCODING.xor) {
-      throw new VarveError(
-        'unavailable',
-        'tombstone-in-histogram',
-        'a native histogram chunk is partly deleted, which can be read only after the block was compacted',
-        { details: { encoding: copied.encodings[chunk]! } },
-      );
-    }
     const address = copied.addresses[chunk]!;
     const data = arena.bytes().subarray(address, address + copied.byteLengths[chunk]!);
-    const left = this.#samplesOutside(data, intervals);
-    const encoded = codecKernel().encodeXor(this.#timestamps, this.#values, left);
+    const encoding = copied.encodings[chunk]!;
+    const encoded =
+      encoding === CHUNK_ENCODING.xor
+        ? codecKernel().encodeXor(this.#timestamps, this.#values, this.#samplesOutside(data, intervals))
+        : HistogramAppender.filtered(encoding, data, (time) => !isDeleted(time, intervals));
     const target = arena.reserve(encoded.length);
     arena.bytes().set(encoded, target);
     copied.addresses[chunk] = target;
@@ -48,7 +46,7 @@ export class TombstoneCutter {
     let left = 0;
     for (let i = 0; i < count; i++) {
       const time = timestamps[i]!;
-      if (intervals.some((interval) => time >= interval.minTime && time <= interval.maxTime)) continue;
+      if (isDeleted(time, intervals)) continue;
       timestamps[left] = time;
       words[2 * left] = words[2 * i]!;
       words[2 * left + 1] = words[2 * i + 1]!;
@@ -56,4 +54,8 @@ export class TombstoneCutter {
     }
     return left;
   }
+}
+
+function isDeleted(time: number, intervals: readonly Interval[]): boolean {
+  return intervals.some((interval) => time >= interval.minTime && time <= interval.maxTime);
 }

@@ -1,5 +1,9 @@
-/** Widths behind prefixes of 1 to 7 ones. */
-const VARBIT_WIDTHS = [3, 6, 9, 12, 18, 25] as const;
+/** Widths behind prefixes of 1 to 6 ones. */
+const VARBIT_WIDTHS = Uint8Array.of(3, 6, 9, 12, 18, 25);
+/** Place among the widths by the bits that a value needs. */
+const WIDTH_OF_BITS = Uint8Array.from({ length: 26 }, (_, bits) =>
+  VARBIT_WIDTHS.findIndex((width) => width >= bits),
+);
 const SHORT_MAX = 2 ** 24;
 
 /** Writes a bit stream, most significant bit first. 64-bit integers come as signed words, high and low. */
@@ -28,6 +32,11 @@ export class BitWriter {
     return this.#bytes.slice(0, this.byteLength);
   }
 
+  /** What was written from a byte on, as a view. */
+  viewFrom(from: number): Uint8Array {
+    return this.#bytes.subarray(from, this.byteLength);
+  }
+
   /** Overwrites a byte written before. */
   putByte(at: number, value: number): void {
     this.#bytes[at] = value;
@@ -35,20 +44,20 @@ export class BitWriter {
 
   /** The low `width` bits of a word, 1 to 32 of them. */
   bits(value: number, width: number): void {
-    let at = this.position >>> 3;
+    const at = this.position >>> 3;
     if (at + 5 > this.#bytes.length) this.#grow();
     const bytes = this.#bytes;
-    let left = width;
-    let free = 8 - (this.position & 7);
+    const shift = this.position & 7;
     this.position += width;
-    while (left > 0) {
-      const n = Math.min(left, free);
-      const part = (value >>> (left - n)) & ((1 << n) - 1);
-      bytes[at] = bytes[at]! | (part << (free - n));
-      left -= n;
-      at++;
-      free = 8;
-    }
+    // The bits at the upper end of a word, moved to their place; what is behind the position is zero already.
+    const word = value << (32 - width);
+    const moved = word >>> shift;
+    bytes[at] = bytes[at]! | (moved >>> 24);
+    bytes[at + 1] = moved >>> 16;
+    bytes[at + 2] = moved >>> 8;
+    bytes[at + 3] = moved;
+    // A shift by 32 would be one by 0: hence two shifts.
+    bytes[at + 4] = (word << 1) << (7 - shift);
   }
 
   /** The low `width` bits of a 64-bit integer, 1 to 64 of them. */
@@ -87,16 +96,13 @@ export class BitWriter {
     this.varbitInt(Math.floor(value / 0x1_0000_0000) | 0, value | 0);
   }
 
-  /** @param size the value whose width is looked for: the widest of n bits is 2^(n-1) */
+  /** @param size the value whose width is looked for, at least 1: the widest of n bits is 2^(n-1) */
   #short(low: number, size: number): void {
-    for (let i = 0; i < VARBIT_WIDTHS.length; i++) {
-      const width = VARBIT_WIDTHS[i]!;
-      if (size > 2 ** (width - 1)) continue;
-      // i + 1 ones and a zero.
-      this.bits(((1 << (i + 1)) - 1) << 1, i + 2);
-      this.bits(low, width);
-      return;
-    }
+    const i = WIDTH_OF_BITS[33 - Math.clz32(size - 1)]!;
+    const width = VARBIT_WIDTHS[i]!;
+    // i + 1 ones, a zero, and the value: 32 bits at most.
+    const prefix = (2 << (i + 1)) - 2;
+    this.bits((prefix << width) | (low & ((1 << width) - 1)), i + 2 + width);
   }
 
   #long(high: number, low: number, isShort: boolean): void {

@@ -1,6 +1,7 @@
 import {
   EMPTY_LAYOUT,
   equalBounds,
+  equalLayouts,
   FloatHistogram,
   type HistogramLayout,
   type IntegerHistogram,
@@ -18,6 +19,7 @@ import {
   STALE_HIGH,
   STALE_LOW,
 } from './format.js';
+import type { HistogramColumns } from './histogram-columns.js';
 import { HistogramDecoder } from './histogram-decoder.js';
 import { writeLayout } from './layout-codec.js';
 import { unionOfCounters, unionOfGauges } from './layout-union.js';
@@ -47,6 +49,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
   #writer: RowWriter | null;
   #header: ResetHeader;
   #sampleCount: number;
+  #startCount: number;
   /** Layout of the open chunk, or of the last one while none is open. */
   #layout: HistogramLayout;
   /** Absolute counts of the last sample in that layout; null before the first sample. */
@@ -61,6 +64,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     this.#writer = null;
     this.#header = RESET_HEADER.unknown;
     this.#sampleCount = 0;
+    this.#startCount = 0;
     this.#layout = EMPTY_LAYOUT;
     this.#last = null;
     this.#lastMs = 0;
@@ -77,6 +81,35 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     return new HistogramAppender<FloatHistogram>(FLOAT_ROWS);
   }
 
+  /**
+   * Goes on with a chunk that an appender wrote, as if it were that one.
+   * @throws CorruptionError when the chunk does not decode
+   */
+  static resumed(
+    encoding: number,
+    chunk: Uint8Array,
+  ): HistogramAppender<IntegerHistogram> | HistogramAppender<FloatHistogram> {
+    if (encoding === ENCODING.floatHistogram) {
+      const floats = HistogramAppender.floats();
+      floats.#resume(chunk, () => true);
+      return floats;
+    }
+    const integers = HistogramAppender.integers();
+    integers.#resume(chunk, () => true);
+    return integers;
+  }
+
+  /**
+   * Some of the samples of a chunk as a chunk of the same layout; without samples when none is kept.
+   * @throws CorruptionError when the chunk does not decode
+   */
+  static filtered(encoding: number, chunk: Uint8Array, keeps: (timestampMs: number) => boolean): Uint8Array {
+    const isFloat = encoding === ENCODING.floatHistogram;
+    const appender = isFloat ? HistogramAppender.floats() : HistogramAppender.integers();
+    appender.#resume(chunk, keeps);
+    return appender.chunk() ?? new Uint8Array(HISTOGRAM_HEADER_BYTES);
+  }
+
   /** Samples in the open chunk. */
   get sampleCount(): number {
     return this.#sampleCount;
@@ -84,6 +117,35 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
 
   get byteLength(): number {
     return this.#out.byteLength;
+  }
+
+  /** Grows whenever a chunk is begun, or the open one is written anew in a wider layout. */
+  get startCount(): number {
+    return this.#startCount;
+  }
+
+  /** The bytes of the open chunk from one on, sample count not filled in; a view that the next call may change. */
+  bytesFrom(from: number): Uint8Array {
+    return this.#out.viewFrom(from);
+  }
+
+  /** Whether a histogram is the one appended last: buckets that are not there count as empty ones. */
+  isLast(histogram: H): boolean {
+    const last = this.#last;
+    if (last === null) return false;
+    const { layout, row } = this.#rowOf(histogram);
+    const counts = this.#kind.countsOf(row, layout);
+    if (isStaleWords(counts) || isStaleWords(last)) return isStaleWords(counts) && isStaleWords(last);
+    const chunk = this.#layout;
+    const isAlike =
+      layout.schema === chunk.schema &&
+      layout.zeroThreshold === chunk.zeroThreshold &&
+      equalBounds(layout.customBounds, chunk.customBounds);
+    if (!isAlike) return false;
+    const union = unionOfGauges(chunk, layout);
+    const a = union === chunk ? last : spreadCounts(last, chunk, union);
+    const b = layout === union ? counts : spreadCounts(counts, layout, union);
+    return a.every((word, i) => word === b[i]);
   }
 
   /** The open chunk, as a copy; null while it has no samples. */
@@ -110,13 +172,15 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
     const isGauge = hint === RESET_HINT.gauge;
     const { layout, row } = this.#rowOf(histogram);
     const counts = this.#kind.countsOf(row, layout);
+    // Mostly it has the buckets of the chunk: then they need not be compared one by one.
+    const alike = equalLayouts(layout, this.#layout) ? this.#layout : layout;
     const isReset = hint === RESET_HINT.reset;
     if (this.#last === null) {
       const known = isReset ? RESET_HEADER.reset : RESET_HEADER.unknown;
       this.#open(timestampMs, layout, row, counts, headerOf(isGauge, known));
       return null;
     }
-    const verdict = isGauge ? this.#judgeGauge(layout, row) : this.#judge(layout, counts, isReset);
+    const verdict = isGauge ? this.#judgeGauge(alike, row) : this.#judge(alike, counts, isReset);
     if (this.#sampleCount === 0 || this.#sampleCount === SAMPLES_MAX) {
       const finished = this.cut();
       let known: ResetHeader = verdict === 'append' ? RESET_HEADER.notReset : verdict;
@@ -137,7 +201,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
       );
       return finished;
     }
-    this.#join(timestampMs, layout, row, counts, isGauge);
+    this.#join(timestampMs, alike, row, counts, isGauge);
     return null;
   }
 
@@ -233,6 +297,7 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
   #begin(): void {
     const out = this.#out;
     out.clear();
+    this.#startCount++;
     out.bits(this.#header, HISTOGRAM_HEADER_BYTES * 8);
     writeLayout(out, this.#layout);
     this.#writer = this.#kind.writer(valueCountOf(this.#layout));
@@ -269,15 +334,10 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
 
   /** Writes the open chunk anew in a wider layout, from the first sample on: windows and deltas come out differently. */
   #recode(union: HistogramLayout): void {
-    const decoder = new HistogramDecoder();
-    const bytes = this.chunk()!;
     const before = this.#layout;
     const kind = this.#kind;
-    const columns = kind.isFloat
-      ? decoder.decode(this.encoding, bytes)
-      : decoder.decodeIntegers(this.encoding, bytes);
+    const { columns, words } = this.#decode(this.chunk()!);
     const { timestamps, stride } = columns;
-    const words = 'words' in columns ? columns.words : new Int32Array(columns.values.buffer);
     this.#layout = union;
     this.#begin();
     for (let i = 0; i < columns.sampleCount; i++) {
@@ -285,6 +345,37 @@ export class HistogramAppender<H extends IntegerHistogram | FloatHistogram> {
       const counts = spreadCounts(kind.countsOf(row, before), before, union);
       this.#write(timestamps[i]!, kind.rowOf(counts, union), counts);
     }
+  }
+
+  /** Takes a chunk over, or some of its samples, by writing it once more. */
+  #resume(chunk: Uint8Array, keeps: (timestampMs: number) => boolean): void {
+    const { columns, words } = this.#decode(chunk);
+    const { timestamps, stride, header } = columns;
+    let isBegun = false;
+    for (let i = 0; i < columns.sampleCount; i++) {
+      if (!keeps(timestamps[i]!)) continue;
+      let row = words.slice(i * stride * 2, (i + 1) * stride * 2);
+      if (!isBegun) {
+        // Behind a stale marker in front there are only such.
+        this.#layout = isStaleWords(row) ? EMPTY_LAYOUT : columns.layout;
+        // What the header says is about the first sample of the chunk.
+        this.#header = i === 0 || header === RESET_HEADER.gauge ? header : RESET_HEADER.unknown;
+        this.#begin();
+        isBegun = true;
+      }
+      row = row.subarray(0, valueCountOf(this.#layout) * 2);
+      this.#write(timestamps[i]!, row, this.#kind.countsOf(row, this.#layout));
+    }
+  }
+
+  #decode(chunk: Uint8Array): { columns: Omit<HistogramColumns, 'values'>; words: Int32Array } {
+    const decoder = new HistogramDecoder();
+    if (this.#kind.isFloat) {
+      const columns = decoder.decode(this.encoding, chunk);
+      return { columns, words: new Int32Array(columns.values.buffer) };
+    }
+    const columns = decoder.decodeIntegers(this.encoding, chunk);
+    return { columns, words: columns.words };
   }
 
   /**

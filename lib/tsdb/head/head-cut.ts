@@ -1,13 +1,9 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { codecKernel } from '../../kernel/index.js';
-import { CHUNK_ENCODING } from '../../storage/index.js';
 import { type BlockChunk, BlockWriter } from '../block/index.js';
-import { HeadMemory } from './head-memory.js';
+import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
 import { collectLate } from './head-reader.js';
-
-/** Samples per chunk when late samples force re-encoding. */
-const SAMPLES_PER_CHUNK = 120;
+import { mergeChunks } from './merge-chunks.js';
 
 export interface CutBlock {
   readonly ulid: string;
@@ -178,17 +174,16 @@ function addSeries(
     if (minTime >= endTimeMs || maxTime < minTimeMs) continue;
     if (minTime < minTimeMs || maxTime >= endTimeMs) isWhole = false;
     const data = head.payload(chunk, head.chunkSampleCount(chunk));
-    chunks.push({ minTime, maxTime, encoding: CHUNK_ENCODING.xor, data });
+    chunks.push({ minTime, maxTime, encoding: head.chunkEncoding(chunk), data });
   }
   chunks.reverse();
-  const late = collectLate(
-    head,
-    series,
-    0,
-    (chunk) =>
-      head.isMarked(chunk) && head.chunkMinTime(chunk) < endTimeMs && head.chunkMaxTime(chunk) >= minTimeMs,
-  );
-  const complete = late.count === 0 && isWhole ? chunks : mergeLate(chunks, late, minTimeMs, endTimeMs);
+  const isWanted = (chunk: number): boolean =>
+    head.isMarked(chunk) && head.chunkMinTime(chunk) < endTimeMs && head.chunkMaxTime(chunk) >= minTimeMs;
+  const late = collectLate(head, series, 0, isWanted);
+  const histograms = lateHistograms(head, series, isWanted);
+  const hasLate = late.count > 0 || histograms.length > 0;
+  const complete =
+    hasLate || !isWhole ? mergeChunks([...chunks, ...histograms], late, minTimeMs, endTimeMs) : chunks;
   if (complete.length === 0) return;
   const labels = head.seriesLabels(series);
   const count = head.load(labels);
@@ -201,54 +196,18 @@ function addSeries(
   writer.addSeries(pairs, complete);
 }
 
-/** Chunks and late samples as one sequence of new chunks; of equal times the in-order sample stays. */
-function mergeLate(
-  chunks: readonly BlockChunk[],
-  late: { timestamps: Float64Array; values: Float64Array; count: number },
-  minTimeMs: number,
-  endTimeMs: number,
+/** The late histograms of a series as chunks of one sample each, those stored first in front. */
+function lateHistograms(
+  head: HeadMemory,
+  series: number,
+  isWanted: (chunk: number) => boolean,
 ): BlockChunk[] {
-  const codec = codecKernel();
-  const columns: { timestamps: Float64Array; values: Float64Array; count: number }[] = chunks.map((chunk) => {
-    const count = ((chunk.data[0]! << 8) | chunk.data[1]!) >>> 0;
-    const timestamps = new Float64Array(count);
-    const values = new Float64Array(count);
-    codec.decodeXorInto(chunk.data, timestamps, values);
-    return { timestamps, values, count };
-  });
-  columns.push(late);
-  const total = columns.reduce((sum, column) => sum + column.count, 0);
-  const order: { readonly column: number; readonly index: number; readonly time: number }[] = [];
-  columns.forEach((column, c) => {
-    for (let i = 0; i < column.count; i++) {
-      const time = column.timestamps[i]!;
-      if (time >= minTimeMs && time < endTimeMs) order.push({ column: c, index: i, time });
-    }
-  });
-  order.sort((a, b) => a.time - b.time || a.column - b.column);
-  const timestamps = new Float64Array(total);
-  const values = new Float64Array(total);
-  const words = new Uint32Array(values.buffer);
-  let n = 0;
-  for (const { column, index, time } of order) {
-    if (n > 0 && timestamps[n - 1] === time) continue;
-    timestamps[n] = time;
-    // As words: value bits (stale markers) must not pass through a number.
-    const source = columns[column]!.values;
-    const sourceWords = new Uint32Array(source.buffer, source.byteOffset, source.length * 2);
-    words[n * 2] = sourceWords[index * 2]!;
-    words[n * 2 + 1] = sourceWords[index * 2 + 1]!;
-    n++;
+  const found: BlockChunk[] = [];
+  for (let chunk = head.newestLateChunk(series); chunk !== 0; chunk = head.olderChunk(chunk)) {
+    if (head.chunkKind(chunk) === CHUNK_KIND_RAW || !isWanted(chunk)) continue;
+    const minTime = head.chunkMinTime(chunk);
+    const data = head.payload(chunk, head.chunkSampleCount(chunk));
+    found.push({ minTime, maxTime: minTime, encoding: head.chunkEncoding(chunk), data });
   }
-  const merged: BlockChunk[] = [];
-  for (let from = 0; from < n; from += SAMPLES_PER_CHUNK) {
-    const to = Math.min(n, from + SAMPLES_PER_CHUNK);
-    merged.push({
-      minTime: timestamps[from]!,
-      maxTime: timestamps[to - 1]!,
-      encoding: CHUNK_ENCODING.xor,
-      data: codec.encodeXor(timestamps.subarray(from, to), values.subarray(from, to), to - from),
-    });
-  }
-  return merged;
+  return found.reverse();
 }

@@ -55,6 +55,16 @@ export class HeadPostings {
     return this.filter(best, others);
   }
 
+  /** More series than this cannot match, as far as it can be told without searching; Infinity when it can't. */
+  seriesAtMost(matchers: readonly Matcher[]): number {
+    let least = Number.POSITIVE_INFINITY;
+    for (const matcher of matchers) {
+      const pairs = matcher.matchesEmpty ? null : this.#directPairs(matcher);
+      if (pairs !== null) least = Math.min(least, this.#seriesCount(pairs));
+    }
+    return least;
+  }
+
   /** Pairs that accept, when they can be looked up instead of searched for; null otherwise. */
   #directPairs(matcher: Matcher): number[] | null {
     if (matcher.isNegative || matcher.oneOf === null) return null;

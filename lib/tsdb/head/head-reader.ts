@@ -5,6 +5,7 @@ import {
   CHUNK_ENCODING,
   type ChunkArena,
   type LabelQuery,
+  polled,
   type Queryable,
   type SelectHints,
   type SeriesSet,
@@ -12,10 +13,14 @@ import {
 } from '../../storage/index.js';
 import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
 import { HeadPostings } from './head-postings.js';
-import { type Selection, SelectionCache } from './selection-cache.js';
+import { pickLabels, type Selection, SelectionCache } from './selection-cache.js';
 
+/** Series whose records and chunks are read ahead at once: they should fit into the second-level cache. */
+const TOUCHED_SERIES = 256;
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
+/** Series visited between two looks at whether somebody still waits: a millisecond or two. */
+const POLL_SERIES = 2048;
 /** A chunk counts its samples in 16 bits, and small ones let a time range pass over what it does not need. */
 const LATE_SAMPLES_PER_CHUNK = 240;
 /**
@@ -23,8 +28,11 @@ const LATE_SAMPLES_PER_CHUNK = 240;
  * sample is decoded from its chunk, whose count the writer publishes with a fence.
  */
 const STORES_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
-/** What a chunk of one sample takes at most: count, time, value. */
-const ONE_SAMPLE_BYTES = 20;
+/** A chunk of one sample whose time takes six bytes: count, time, value. */
+const ONE_SAMPLE_BYTES = 16;
+/** Times of which that is so, the years 1970 to 2039. */
+const SIX_BYTES_MIN = 2 ** 34;
+const SIX_BYTES_END = 2 ** 41;
 
 /**
  * A head as a source of series, read from a query thread while the ingest thread goes on writing. One reader serves one
@@ -33,7 +41,8 @@ const ONE_SAMPLE_BYTES = 20;
 export class HeadReader implements Queryable {
   readonly #memory: HeadMemory;
   readonly #postings: HeadPostings;
-  readonly #symbols: Symbols;
+  /** A new one for every generation: whoever keeps something by id keeps it by this object. */
+  #symbols: Symbols;
   readonly #selections: SelectionCache;
   readonly #number: number;
   #generation = -1;
@@ -44,10 +53,7 @@ export class HeadReader implements Queryable {
     this.#number = selections.nextReader();
     this.#memory = new HeadMemory(memory);
     this.#postings = new HeadPostings(this.#memory);
-    this.#symbols = {
-      text: (id) => this.#memory.text(id),
-      find: (text) => this.#memory.findSymbol(text) || -1,
-    };
+    this.#symbols = symbolsOf(this.#memory);
   }
 
   /** Takes note of growth and of ids that mean something else now. */
@@ -55,7 +61,13 @@ export class HeadReader implements Queryable {
     const generation = this.#memory.begin();
     if (generation === this.#generation) return;
     this.#generation = generation;
+    this.#symbols = symbolsOf(this.#memory);
     this.#postings.clear();
+  }
+
+  /** A bound on what a select finds, known at once: Infinity when no matcher names its values. */
+  seriesAtMost(matchers: readonly Matcher[]): number {
+    return this.#postings.seriesAtMost(matchers);
   }
 
   select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
@@ -63,7 +75,12 @@ export class HeadReader implements Queryable {
     const selection = this.#selections.select(scope, matchers, this.#memory, this.#postings);
     const columns = new SeriesColumns(this.#memory, this.#symbols, arena, hints, selection);
     const count = selection.refs.length;
+    const withChunks = !hints.withoutChunks && hints.newestOnly !== true;
     for (let i = 0; i < count; i++) {
+      if (i % TOUCHED_SERIES === 0) {
+        const to = Math.min(count, i + TOUCHED_SERIES);
+        this.#memory.touchSeries(selection.refs, i, to, withChunks, hints.minTimeMs);
+      }
       columns.add(i);
       if (hints.limit > 0 && columns.seriesCount >= hints.limit) break;
     }
@@ -107,6 +124,7 @@ export class HeadReader implements Queryable {
       for (const ref of this.#postings.select(matchers)) {
         if (seen.has(ref)) continue;
         seen.add(ref);
+        if (seen.size % POLL_SERIES === 0) query.poll?.();
         const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
         if (labels === 0) continue;
         const count = memory.load(labels);
@@ -118,7 +136,7 @@ export class HeadReader implements Queryable {
         found.push(set);
       }
     }
-    found.sort(compareLabelSets);
+    found.sort(polled(compareLabelSets, query.poll));
     return Promise.resolve(limited(found, query.limit));
   }
 
@@ -126,8 +144,10 @@ export class HeadReader implements Queryable {
   #eachPair(query: LabelQuery, visit: (pair: number) => void): void {
     const memory = this.#memory;
     const seen = new Set<number>();
+    let visited = 0;
     for (const matchers of query.matcherSets) {
       for (const ref of this.#postings.select(matchers)) {
+        if (++visited % POLL_SERIES === 0) query.poll?.();
         const labels = this.#labelsInRange(ref, query.minTimeMs, query.maxTimeMs);
         if (labels === 0) continue;
         const count = memory.load(labels);
@@ -158,6 +178,10 @@ export class HeadReader implements Queryable {
   }
 }
 
+function symbolsOf(memory: HeadMemory): Symbols {
+  return { text: (id) => memory.text(id), find: (text) => memory.findSymbol(text) || -1 };
+}
+
 function limited<T>(items: T[], limit: number): T[] {
   return limit > 0 && items.length > limit ? items.slice(0, limit) : items;
 }
@@ -183,8 +207,12 @@ class SeriesColumns {
   #slabEnd = 0;
   #slab: Uint8Array = new Uint8Array(0);
   #slabWords: Uint32Array = new Uint32Array(0);
+  #headTime = Number.NaN;
+  #headLow = 0;
+  #headHigh = 0;
   // Chunks of the series in hand, newest first.
   #found = new Uint32Array(16);
+  readonly #lateHistograms: number[] = [];
 
   constructor(
     memory: HeadMemory,
@@ -215,11 +243,11 @@ class SeriesColumns {
     const series = memory.seriesAddress(this.#selection.refs[pick]!);
     if (series === 0 || memory.seriesLabels(series) === 0) return;
     const { minTimeMs, maxTimeMs, newestOnly, withoutChunks } = this.#hints;
-    const newest = memory.newestChunk(series);
-    if (newestOnly === true && newest !== 0 && !withoutChunks && this.#addNewest(series, newest)) {
+    if (STORES_IN_ORDER && newestOnly === true && !withoutChunks && this.#addNewest(series)) {
       this.#end(pick);
       return;
     }
+    const newest = memory.newestChunk(series);
     let found = 0;
     for (let chunk = newest; chunk !== 0; chunk = memory.olderChunk(chunk)) {
       memory.chunkSampleCount(chunk);
@@ -229,15 +257,20 @@ class SeriesColumns {
       this.#found[found++] = chunk;
     }
     let late = 0;
+    const histograms = this.#lateHistograms;
+    histograms.length = 0;
     for (let chunk = memory.newestLateChunk(series); chunk !== 0; chunk = memory.olderChunk(chunk)) {
       const count = memory.chunkSampleCount(chunk);
-      if (memory.chunkMaxTime(chunk) >= minTimeMs && memory.chunkMinTime(chunk) <= maxTimeMs) late += count;
+      if (memory.chunkMaxTime(chunk) < minTimeMs || memory.chunkMinTime(chunk) > maxTimeMs) continue;
+      if (memory.chunkKind(chunk) === CHUNK_KIND_RAW) late += count;
+      else histograms.push(chunk);
     }
-    if (found === 0 && late === 0) return;
+    if (found === 0 && late === 0 && histograms.length === 0) return;
     const firstChunk = this.#chunkCount;
     if (!withoutChunks) {
       for (let i = found - 1; i >= 0; i--) this.#copyChunk(this.#found[i]!);
       if (late > 0) this.#addLate(series, late, firstChunk);
+      if (histograms.length > 0) this.#addLateHistograms(firstChunk);
     }
     this.#end(pick);
   }
@@ -247,19 +280,49 @@ class SeriesColumns {
     this.#chunkOffsets[this.seriesCount] = this.#chunkCount;
   }
 
-  /** The newest sample alone, without looking at the chunk's bits; false when that does not answer the select. */
-  #addNewest(series: number, chunk: number): boolean {
+  /** The newest sample alone, without a look at chunks; false when that does not answer the select. */
+  #addNewest(series: number): boolean {
     const memory = this.#memory;
     const { minTimeMs, maxTimeMs } = this.#hints;
     // A series that lags behind the others may have late samples that are newer than its newest in-order one.
-    if (!STORES_IN_ORDER || memory.newestLateChunk(series) !== 0) return false;
-    const time = memory.chunkMaxTime(chunk);
-    if (time < minTimeMs || time > maxTimeMs) return false;
+    const newest = memory.newestChunk(series);
+    if (newest === 0 || memory.newestLateChunk(series) !== 0) return false;
+    const time = memory.newestSample(series);
+    if (Number.isNaN(time)) return this.#addNewestHistogram(newest);
+    if (!(time >= minTimeMs && time <= maxTimeMs && time >= SIX_BYTES_MIN && time < SIX_BYTES_END))
+      return false;
+    if (time !== this.#headTime) this.#setHead(time);
     const address = this.#room(ONE_SAMPLE_BYTES);
-    const byteLength = memory.newestSampleInto(series, time, this.#slab, address);
-    if (byteLength === 0) return false;
-    this.#addChunk(address, byteLength, time, time);
+    const words = this.#slabWords;
+    const at = address >>> 2;
+    words[at] = this.#headLow;
+    words[at + 1] = this.#headHigh;
+    words[at + 2] = swapped(memory.valueHigh);
+    words[at + 3] = swapped(memory.valueLow);
+    this.#addChunk(address, ONE_SAMPLE_BYTES, time, time, CHUNK_ENCODING.xor);
     return true;
+  }
+
+  /** The chunk of histograms that holds the newest sample: little to copy, and the others need not be looked at. */
+  #addNewestHistogram(chunk: number): boolean {
+    const memory = this.#memory;
+    if (memory.chunkEncoding(chunk) === CHUNK_ENCODING.xor) return false;
+    memory.chunkSampleCount(chunk);
+    const time = memory.chunkMaxTime(chunk);
+    if (time < this.#hints.minTimeMs || time > this.#hints.maxTimeMs) return false;
+    this.#copyChunk(chunk);
+    return true;
+  }
+
+  /** The first eight bytes of a chunk of one sample: count and time, which many series have in common. */
+  #setHead(time: number): void {
+    this.#headTime = time;
+    const low = (2 * time) % 2 ** 28;
+    const high = Math.floor((2 * time) / 2 ** 28);
+    const byte = (n: number, shift: number) => ((n >>> shift) & 0x7f) | 0x80;
+    this.#headLow = 0x100 | (byte(low, 0) << 16) | (byte(low, 7) << 24);
+    this.#headHigh =
+      byte(low, 14) | (byte(low, 21) << 8) | (byte(high, 0) << 16) | (((high >>> 7) & 0x7f) << 24);
   }
 
   #room(byteLength: number): number {
@@ -276,7 +339,7 @@ class SeriesColumns {
     return address;
   }
 
-  #addChunk(address: number, byteLength: number, minTime: number, maxTime: number): void {
+  #addChunk(address: number, byteLength: number, minTime: number, maxTime: number, encoding: number): void {
     if (this.#chunkCount === this.#addresses.length) {
       this.#addresses = grown(this.#addresses);
       this.#byteLengths = grown(this.#byteLengths);
@@ -291,7 +354,7 @@ class SeriesColumns {
     this.#byteLengths[i] = byteLength;
     this.#minTimes[i] = minTime;
     this.#maxTimes[i] = maxTime;
-    this.#encodings[i] = CHUNK_ENCODING.xor;
+    this.#encodings[i] = encoding;
   }
 
   #copyChunk(chunk: number): void {
@@ -301,7 +364,13 @@ class SeriesColumns {
     const byteLength = memory.chunkByteLength(chunk);
     const address = this.#room(byteLength);
     memory.copyPayload(chunk, count, byteLength, this.#slabWords, this.#slab, address);
-    this.#addChunk(address, byteLength, memory.chunkMinTime(chunk), memory.chunkMaxTime(chunk));
+    this.#addChunk(
+      address,
+      byteLength,
+      memory.chunkMinTime(chunk),
+      memory.chunkMaxTime(chunk),
+      memory.chunkEncoding(chunk),
+    );
   }
 
   /** Late samples of a series become further chunks, put in their place by first time. */
@@ -320,22 +389,43 @@ class SeriesColumns {
       );
       const address = this.#room(encoded.length);
       this.#slab.set(encoded, address);
-      this.#addChunk(address, encoded.length, first, last);
-      for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
-        swap(this.#addresses, i);
-        swap(this.#byteLengths, i);
-        swap(this.#minTimes, i);
-        swap(this.#maxTimes, i);
-      }
+      this.#addChunk(address, encoded.length, first, last, CHUNK_ENCODING.xor);
+      this.#place(firstChunk);
+    }
+  }
+
+  /** Late histograms are chunks already. Those stored first come first among equal times. */
+  #addLateHistograms(firstChunk: number): void {
+    const memory = this.#memory;
+    const chunks = this.#lateHistograms.reverse();
+    chunks.sort((a, b) => memory.chunkMinTime(a) - memory.chunkMinTime(b));
+    for (const chunk of chunks) {
+      this.#copyChunk(chunk);
+      this.#place(firstChunk);
+    }
+  }
+
+  /** Moves the chunk added last to its place by first time among those of its series. */
+  #place(firstChunk: number): void {
+    for (let i = this.#chunkCount - 1; i > firstChunk && this.#minTimes[i]! < this.#minTimes[i - 1]!; i--) {
+      swap(this.#addresses, i);
+      swap(this.#byteLengths, i);
+      swap(this.#minTimes, i);
+      swap(this.#maxTimes, i);
+      swap(this.#encodings, i);
     }
   }
 
   finish(): SeriesSet {
     const chunks = this.#chunkCount;
+    const picks = this.#picks.subarray(0, this.seriesCount);
+    const { labelOffsets, labels, labelMemo } = pickLabels(this.#selection, picks);
     return {
       symbols: this.#symbols,
       seriesCount: this.seriesCount,
-      ...this.#labels(),
+      labelOffsets,
+      labels,
+      labelMemo,
       chunkOffsets: this.#chunkOffsets.subarray(0, this.seriesCount + 1),
       chunkAddresses: this.#addresses.subarray(0, chunks),
       chunkByteLengths: this.#byteLengths.subarray(0, chunks),
@@ -344,21 +434,6 @@ class SeriesColumns {
       chunkEncodings: this.#encodings.subarray(0, chunks),
       warnings: [],
     };
-  }
-
-  #labels(): { labelOffsets: Uint32Array; labels: Uint32Array } {
-    const { refs, labelOffsets, labels } = this.#selection;
-    const count = this.seriesCount;
-    if (count === refs.length) return { labelOffsets, labels };
-    const offsets = new Uint32Array(count + 1);
-    const kept = new Uint32Array(labels.length);
-    let end = 0;
-    for (let i = 0; i < count; i++) {
-      const pick = this.#picks[i]!;
-      for (let p = labelOffsets[pick]!; p < labelOffsets[pick + 1]!; p++) kept[end++] = labels[p]!;
-      offsets[i + 1] = end;
-    }
-    return { labelOffsets: offsets, labels: kept.subarray(0, end) };
   }
 }
 
@@ -406,6 +481,10 @@ export function collectLate(
   return { timestamps, values, count };
 }
 
+function swapped(word: number): number {
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24);
+}
+
 function grown(old: Uint32Array): Uint32Array<ArrayBuffer> {
   const bigger = new Uint32Array(old.length * 2);
   bigger.set(old);
@@ -418,7 +497,7 @@ function grownTimes(old: Float64Array): Float64Array<ArrayBuffer> {
   return bigger;
 }
 
-function swap(column: Uint32Array | Float64Array, i: number): void {
+function swap(column: Uint32Array | Float64Array | Uint8Array, i: number): void {
   const value = column[i]!;
   column[i] = column[i - 1]!;
   column[i - 1] = value;

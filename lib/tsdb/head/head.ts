@@ -1,10 +1,13 @@
 import { HeadKernel, type HeadKernelOptions, type ScanKernel } from '../../kernel/index.js';
 import { collectHeadStats, type HeadStatistics } from './head-stats.js';
+import { HistogramWriter } from './histogram-writer.js';
 
 /** Series looked at before the ingest thread is given back, when a whole head is walked. */
 const SLICE_SERIES = 1000;
 const SLICE_MS = 3;
 const NO_READER = 0xffffffff;
+/** The writing state of a histogram series without samples for this long, by the head's newest sample, is dropped. */
+const HISTOGRAM_IDLE_MS = 15 * 60_000;
 
 /** A query's hold on a head: what it may be reading is not freed before `release`. */
 export interface ReaderHold {
@@ -27,6 +30,7 @@ let nextHeadId = 1;
  */
 export class Head {
   readonly kernel: HeadKernel;
+  readonly histograms: HistogramWriter;
   readonly view: HeadView;
   #epoch = 1;
   readonly #active = new Map<number, number>();
@@ -34,6 +38,7 @@ export class Head {
 
   constructor(options: HeadKernelOptions) {
     this.kernel = new HeadKernel(options);
+    this.histograms = new HistogramWriter(this.kernel, options.chunkRangeMs);
     this.view = { id: nextHeadId++, memory: this.kernel.memory };
   }
 
@@ -93,7 +98,16 @@ export class Head {
     await this.#inSlices((ref) => this.kernel.truncateSlice(ref, SLICE_SERIES));
     await this.#inSlices((pair) => this.kernel.sweepPairsSlice(pair, 256));
     this.kernel.sweepNames();
+    await this.dropIdle();
     return this.kernel.removedSeries;
+  }
+
+  /** Lets go of what only series need that take histograms now. */
+  async dropIdle(): Promise<void> {
+    const beforeMs = (this.kernel.maxTimeMs ?? 0) - HISTOGRAM_IDLE_MS;
+    while (!this.histograms.dropIdle(beforeMs, performance.now() + SLICE_MS)) {
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   async #inSlices(step: (from: number) => number): Promise<void> {

@@ -28,6 +28,12 @@ export {
   encodeHistogramBody,
 } from './histogram-body.js';
 export {
+  eachHistogram,
+  HistogramRecords,
+  histogramRecordRoom,
+  isHistogramRecord,
+} from './histogram-records.js';
+export {
   encodeLabels,
   encodeMetadataEntry,
   encodeSeriesEntry,

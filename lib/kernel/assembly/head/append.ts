@@ -1,15 +1,16 @@
 // Appending samples: in order into the open XOR chunk of the series, late ones into its out-of-order chunks.
 import { alloc, blockBytes } from './alloc';
 import {
-  CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_KIND_XOR, CHUNK_MARKED, CHUNK_MIN_TIME, CHUNK_PAYLOAD,
+  CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_KIND_XOR, CHUNK_MIN_TIME, CHUNK_PAYLOAD,
   CHUNK_PREV, CHUNK_SPAN, CODE_ACCEPTED, CODE_ACCEPTED_OOO, CODE_COUNT, CODE_DUPLICATE, CODE_FUTURE, CODE_NEW_VALUE,
-  CODE_OUT_OF_BOUNDS, CODE_OUT_OF_ORDER, CODE_SERIES_REFUSED, CODE_TOO_OLD, FLAG_EMPTY, FLAG_SEALED, ROOT_CODE_COUNTS,
+  CODE_OUT_OF_BOUNDS, CODE_OUT_OF_ORDER, CODE_SERIES_REFUSED, CODE_TOO_OLD, FLAG_HISTOGRAM, FLAG_SEALED, ROOT_CODE_COUNTS,
   ROOT_CODE_FIRST, ROOT_MAX_TIME, ROOT_MIN_TIME, SERIES_BIT, SERIES_CAPACITY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_DELTA,
-  SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
+  SERIES_BUSY, SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
 } from './layout';
+import { trimHistogram } from './histograms';
 import { retire } from './retire';
-import { findByLabels, seriesAt, seriesCreate, seriesForward, seriesLive, seriesResolve } from './series';
-import { putUvarint, samplesAdd, samplesBegin, samplesEnd } from './wal';
+import { seriesAt } from './series';
+import { samplesAdd, samplesBegin, samplesEnd } from './wal';
 
 // Prometheus' head cuts chunks the same way (spec: chunks, section 9), so that blocks come out alike.
 const SAMPLES_PER_CHUNK: u32 = 120;
@@ -25,11 +26,20 @@ const NO_TIME: i64 = i64.MIN_VALUE;
 // Beyond these no calendar reaches; the margin keeps differences of times far from overflow.
 const TIME_LIMIT: i64 = 8640000000000000;
 
+const STALE: u64 = 0x7ff0000000000002;
+// What came of an attempt to append in order, beside an outcome code: none of them reaches a caller of the kernel.
+const FULL: i32 = -1; // memory is used up
+const STALE_HISTOGRAM: i32 = 100; // a stale marker for a series of histograms: it has to become a histogram
+
 let rangeMs: i64 = 7200000;
 let windowMs: i64 = 0;
 let maxTime: i64 = NO_TIME;
 let minTime: i64 = i64.MAX_VALUE;
 export let chunksMade: u32 = 0;
+// Samples of the last batch that await their turn as histograms are chained through their values: index of the next one
+// in the lower half, index of the series in the upper half.
+export let firstStale: u32 = 0xffffffff;
+let lastStale: u32 = 0xffffffff;
 
 /** Settings of the head, ms. */
 export function appendConfigure(chunkRangeMs: f64, outOfOrderWindowMs: f64): void {
@@ -40,6 +50,17 @@ export function appendConfigure(chunkRangeMs: f64, outOfOrderWindowMs: f64): voi
 export function appendReset(): void {
   maxTime = NO_TIME;
   raiseMinTime(9e18);
+}
+
+/** Notes the time of a histogram that was stored. */
+export function noteTime(t: i64, isLate: bool): void {
+  if (t < minTime) minTime = t;
+  if (!isLate && t > maxTime) maxTime = t;
+  publishTimes();
+}
+
+export function noteChunk(): void {
+  chunksMade++;
 }
 
 /** Notes that all samples before a time have left the head. */
@@ -59,6 +80,15 @@ export function raiseMinTime(timeMs: f64): void {
 @inline function put64(base: usize, bit: u32, v: u64): void {
   putBits(base, bit, v >> 32, 32);
   putBits(base, bit + 32, v & 0xffffffff, 32);
+}
+
+/** Notes the newest sample and the write position behind it, in the order on which readers rely. */
+// @ts-ignore: decorator
+@inline function setNewest(s: usize, t: i64, v: u64, bit: u32): void {
+  store<u32>(s, bit | SERIES_BUSY, SERIES_BIT);
+  store<i64>(s, t, SERIES_LAST_TIME);
+  store<u64>(s, v, SERIES_LAST_VALUE);
+  store<u32>(s, bit, SERIES_BIT);
 }
 
 function newChunk(s: usize, t: i64, v: u64): bool {
@@ -89,7 +119,6 @@ function newChunk(s: usize, t: i64, v: u64): bool {
   p += 8;
   const bytes = <u32>(p - chunk) - CHUNK_HEADER_BYTES;
   store<u16>(chunk, <u16>bytes, CHUNK_BYTES);
-  store<u32>(s, bytes << 3, SERIES_BIT);
   store<u16>(s, <u16>(size - CHUNK_HEADER_BYTES), SERIES_CAPACITY);
   store<u8>(s, 0xff, SERIES_LEADING);
   store<u8>(s, 0, SERIES_TRAILING);
@@ -100,14 +129,13 @@ function newChunk(s: usize, t: i64, v: u64): bool {
   store<u32>(s, 0, SERIES_FLAGS);
   store<u32>(chunk, 1, CHUNK_COUNT);
   // Before the chunk is published: who sees the chunk may take the newest sample from the series record.
-  store<i64>(s, t, SERIES_LAST_TIME);
-  store<u64>(s, v, SERIES_LAST_VALUE);
+  setNewest(s, t, v, bytes << 3);
   atomic.store<u32>(s + SERIES_CHUNK, <u32>chunk);
   return true;
 }
 
-/** Moves a finished chunk into a block of its true size. */
-function trimChunk(s: usize): void {
+/** Moves the finished chunk of a series into a block of its true size. */
+export function trimChunk(s: usize): void {
   const chunk = <usize>load<u32>(s, SERIES_CHUNK);
   const size = CHUNK_HEADER_BYTES + <u32>load<u16>(s, SERIES_CAPACITY);
   const bytes = CHUNK_HEADER_BYTES + <u32>load<u16>(chunk, CHUNK_BYTES);
@@ -122,9 +150,11 @@ function trimChunk(s: usize): void {
 
 /** Ends the open chunk, so that its bytes no longer change. The next sample begins a new one. */
 export function sealChunk(s: usize): void {
-  if (load<u32>(s, SERIES_CHUNK) == 0 || load<u32>(s, SERIES_FLAGS) != 0) return;
-  trimChunk(s);
-  store<u32>(s, FLAG_SEALED, SERIES_FLAGS);
+  const flags = load<u32>(s, SERIES_FLAGS);
+  if (load<u32>(s, SERIES_CHUNK) == 0 || (flags & ~FLAG_HISTOGRAM) != 0) return;
+  if (flags == FLAG_HISTOGRAM) trimHistogram(s);
+  else trimChunk(s);
+  store<u32>(s, flags | FLAG_SEALED, SERIES_FLAGS);
 }
 
 function growChunk(s: usize, chunk: usize): usize {
@@ -142,10 +172,19 @@ function growChunk(s: usize, chunk: usize): usize {
   return p;
 }
 
-/** Appends a sample that is later than every in-order sample of the series. False when memory is used up. */
-function appendInOrder(s: usize, t: i64, v: u64): bool {
+/** Begins a chunk after what is not an open chunk of floats. */
+function appendToNew(s: usize, t: i64, v: u64): i32 {
+  if (load<u32>(s, SERIES_FLAGS) == FLAG_HISTOGRAM) trimHistogram(s);
+  return newChunk(s, t, v) ? <i32>CODE_ACCEPTED : FULL;
+}
+
+/** Appends a sample that is later than every in-order sample of the series: CODE_ACCEPTED, FULL or STALE_HISTOGRAM. */
+function appendInOrder(s: usize, t: i64, v: u64): i32 {
   let chunk = <usize>load<u32>(s, SERIES_CHUNK);
-  if (chunk == 0 || load<u32>(s, SERIES_FLAGS) != 0) return newChunk(s, t, v);
+  const flags = load<u32>(s, SERIES_FLAGS);
+  if (chunk == 0 || flags != 0) {
+    return v == STALE && (flags & FLAG_HISTOGRAM) != 0 ? STALE_HISTOGRAM : appendToNew(s, t, v);
+  }
   let n = load<u32>(chunk, CHUNK_COUNT);
   let bit = load<u32>(s, SERIES_BIT);
   const minTime = load<i64>(chunk, CHUNK_MIN_TIME);
@@ -158,7 +197,7 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
   }
   if (t - minTime >= <i64>load<u32>(s, SERIES_NEXT_AT) || n >= SAMPLES_MAX || (bit + 7) >> 3 > CHUNK_BYTES_SOFT_MAX) {
     trimChunk(s);
-    return newChunk(s, t, v);
+    return newChunk(s, t, v) ? <i32>CODE_ACCEPTED : FULL;
   }
   // Sizes first, so that the chunk grows only when it must: most samples take two or three bytes, the worst nineteen.
   const delta = t - lastTime;
@@ -186,7 +225,7 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
   else need += dod == 0 ? 1 : dod >= -8191 && dod <= 8192 ? 16 : 68;
   if (((bit + need + 7) >> 3) + STORE_SLACK > <u32>load<u16>(s, SERIES_CAPACITY)) {
     chunk = growChunk(s, chunk);
-    if (chunk == 0) return false;
+    if (chunk == 0) return FULL;
   }
   const base = chunk + CHUNK_PAYLOAD;
   if (n == 1) {
@@ -233,15 +272,12 @@ function appendInOrder(s: usize, t: i64, v: u64): bool {
     }
     bit += significantBits;
   }
-  store<u32>(s, bit, SERIES_BIT);
-  // In this order: the time tells a reader of the newest sample whether the value belongs to it.
-  store<i64>(s, t, SERIES_LAST_TIME);
-  store<u64>(s, v, SERIES_LAST_VALUE);
+  setNewest(s, t, v, bit);
   store<u16>(chunk, <u16>((bit + 7) >> 3), CHUNK_BYTES);
   store<u32>(chunk, <u32>(t - minTime), CHUNK_SPAN);
   // Last, and atomically: a reader that sees this count sees every bit it needs.
   atomic.store<u32>(chunk + CHUNK_COUNT, n + 1);
-  return true;
+  return <i32>CODE_ACCEPTED;
 }
 
 /**
@@ -254,8 +290,8 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
   let at: u32 = 0;
   let prev: u32 = 0;
   if (old != 0) {
-    if (load<u32>(old, CHUNK_COUNT) >= OOO_SAMPLES_MAX || (<u32>load<u16>(old, CHUNK_KIND) & CHUNK_MARKED) != 0) {
-      // Full, or on its way into a block: its samples must stay as they are.
+    if (load<u32>(old, CHUNK_COUNT) >= OOO_SAMPLES_MAX || <u32>load<u16>(old, CHUNK_KIND) != CHUNK_KIND_RAW) {
+      // Full, a histogram, or marked as on its way into a block: it must stay as it is.
       prev = <u32>old;
       old = 0;
     } else if (t - load<i64>(old, CHUNK_MIN_TIME) > SPAN_MAX || load<i64>(old, CHUNK_MIN_TIME) - t > SPAN_MAX) {
@@ -290,7 +326,7 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
   return <i32>CODE_ACCEPTED_OOO;
 }
 
-/** Takes one sample; returns its outcome code, or -1 when memory is used up. */
+/** Takes one sample; returns its outcome code, FULL or STALE_HISTOGRAM. */
 // @ts-ignore: decorator
 @inline function appendSample(s: usize, t: i64, v: u64, futureLimit: i64): i32 {
   if (t > futureLimit) return <i32>CODE_FUTURE;
@@ -300,23 +336,42 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
     // A young head takes any age; later, in-order samples may lie at most half a block range behind the newest.
     const bound = maxTime == NO_TIME ? NO_TIME : maxTime - (rangeMs >> 1);
     if (t >= bound) {
-      if (!appendInOrder(s, t, v)) return -1;
+      const code = appendInOrder(s, t, v);
+      if (code != <i32>CODE_ACCEPTED) return code;
       if (t > maxTime) maxTime = t;
       if (t < minTime) minTime = t;
       return <i32>CODE_ACCEPTED;
     }
   } else if (t == lastTime) {
+    if ((load<u32>(s, SERIES_FLAGS) & FLAG_HISTOGRAM) != 0) return v == STALE ? STALE_HISTOGRAM : <i32>CODE_NEW_VALUE;
     return load<u64>(s, SERIES_LAST_VALUE) == v ? <i32>CODE_DUPLICATE : <i32>CODE_NEW_VALUE;
   }
-  if (windowMs > 0) {
-    if (maxTime != NO_TIME && t >= maxTime - windowMs) {
-      if (t < minTime) minTime = t;
-      return appendOutOfOrder(s, t, v);
-    }
-    return <i32>CODE_TOO_OLD;
-  }
-  if (maxTime == NO_TIME || t < maxTime - (rangeMs >> 1)) return <i32>CODE_OUT_OF_BOUNDS;
-  return <i32>CODE_OUT_OF_ORDER;
+  const code = judgeLate(t);
+  if (code != CODE_ACCEPTED_OOO) return <i32>code;
+  if (v == STALE && (load<u32>(s, SERIES_FLAGS) & FLAG_HISTOGRAM) != 0) return STALE_HISTOGRAM;
+  if (t < minTime) minTime = t;
+  return appendOutOfOrder(s, t, v);
+}
+
+/** What becomes of a sample that is not in order: CODE_ACCEPTED_OOO within the window. */
+function judgeLate(t: i64): u32 {
+  if (windowMs > 0) return maxTime != NO_TIME && t >= maxTime - windowMs ? CODE_ACCEPTED_OOO : CODE_TOO_OLD;
+  return maxTime == NO_TIME || t < maxTime - (rangeMs >> 1) ? CODE_OUT_OF_BOUNDS : CODE_OUT_OF_ORDER;
+}
+
+/**
+ * What becomes of a histogram, by its time alone; nothing is stored. CODE_DUPLICATE means that the newest sample is a
+ * histogram of this time, which the caller has to compare.
+ */
+export function histogramJudge(ref: u32, timeMs: f64, futureLimitMs: f64): u32 {
+  const s = seriesAt(ref);
+  const t = <i64>timeMs;
+  if (t > min<i64>(<i64>futureLimitMs, TIME_LIMIT)) return CODE_FUTURE;
+  if (t <= -TIME_LIMIT) return CODE_OUT_OF_BOUNDS;
+  const lastTime = load<i64>(s, SERIES_LAST_TIME);
+  if (t == lastTime) return (load<u32>(s, SERIES_FLAGS) & FLAG_HISTOGRAM) != 0 ? CODE_DUPLICATE : CODE_NEW_VALUE;
+  if (t > lastTime && (maxTime == NO_TIME || t >= maxTime - (rangeMs >> 1))) return CODE_ACCEPTED;
+  return judgeLate(t);
 }
 
 /**
@@ -332,6 +387,7 @@ export function appendBatch(refs: usize, starts: usize, n: u32, times: usize, va
     store<u32>(ROOT_CODE_COUNTS + (<usize>c << 2), 0);
     store<u32>(ROOT_CODE_FIRST + (<usize>c << 2), 0xffffffff);
   }
+  firstStale = 0xffffffff;
   samplesBegin();
   let accepted: u32 = 0;
   let i: u32 = 0;
@@ -355,6 +411,13 @@ export function appendBatch(refs: usize, starts: usize, n: u32, times: usize, va
       } else if (code < 0) {
         done = false;
         break;
+      } else if (code == STALE_HISTOGRAM) {
+        const entry = values + (<usize>k << 3);
+        store<u32>(entry, 0xffffffff);
+        store<u32>(entry, i, 4);
+        if (firstStale == 0xffffffff) firstStale = k;
+        else store<u32>(values + (<usize>lastStale << 3), k);
+        lastStale = k;
       } else {
         if (code == <i32>CODE_ACCEPTED_OOO) samplesAdd(ref, t, v);
         countCode(<u32>code, k, 1);
@@ -364,8 +427,7 @@ export function appendBatch(refs: usize, starts: usize, n: u32, times: usize, va
   }
   samplesEnd();
   store<u32>(ROOT_CODE_COUNTS, accepted);
-  store<i64>(ROOT_MAX_TIME, maxTime);
-  store<i64>(ROOT_MIN_TIME, minTime);
+  publishTimes();
   return i;
 }
 
@@ -375,130 +437,22 @@ function countCode(code: u32, index: u32, by: u32): void {
   if (load<u32>(ROOT_CODE_FIRST + slot) == 0xffffffff) store<u32>(ROOT_CODE_FIRST + slot, index);
 }
 
-let cursor: usize = 0;
-let cursorEnd: usize = 0;
-
-function varint(): i64 {
-  let r: u64 = 0;
-  let shift: u64 = 0;
-  while (cursor < cursorEnd && shift < 64) {
-    const b = <u64>load<u8>(cursor++);
-    r |= (b & 0x7f) << shift;
-    if (b < 0x80) return <i64>(r >> 1) ^ -<i64>(r & 1);
-    shift += 7;
-  }
-  cursorEnd = 0; // truncated: every later read fails too
-  return 0;
+/** Takes a sample of the log, which says what was accepted in which order. False when memory is used up. */
+export function replaySample(s: usize, t: i64, v: u64): bool {
+  const lastTime = load<i64>(s, SERIES_LAST_TIME);
+  if (t < minTime) minTime = t;
+  if (t < lastTime) return appendOutOfOrder(s, t, v) >= 0;
+  if (t == lastTime) return true;
+  let code = appendInOrder(s, t, v);
+  // A stale marker stays the float that it was when it was logged.
+  if (code == STALE_HISTOGRAM) code = appendToNew(s, t, v);
+  if (code == FULL) return false;
+  if (t > maxTime) maxTime = t;
+  return true;
 }
 
-/** Replayed samples whose series the log did not define. */
-export let replayUnknown: u32 = 0;
-
-/**
- * Replays a samples record of the log (type byte included). Samples below `minTimeMs` are skipped: a block has them.
- * @returns samples taken, or -1 when the record is malformed, -2 when memory is used up. Samples of unknown series are
- *          skipped and counted in `replayUnknown`.
- */
-export function replaySamples(p: usize, len: u32, minTimeMs: f64): i32 {
-  if (len == 1) return 0;
-  if (len < 17) return -1;
-  const limit = minTimeMs < -9e18 ? NO_TIME : <i64>minTimeMs;
-  const ref0 = <i64>bswap<u64>(load<u64>(p, 1));
-  const t0 = <i64>bswap<u64>(load<u64>(p, 9));
-  cursor = p + 17;
-  cursorEnd = p + len;
-  const end = cursorEnd;
-  let taken = 0;
-  while (cursor < end) {
-    const ref = ref0 + varint();
-    const t = t0 + varint();
-    if (cursorEnd == 0 || cursor + 8 > end) return -1;
-    const v = bswap<u64>(load<u64>(cursor));
-    cursor += 8;
-    if (t < limit) continue;
-    const live = ref <= 0 || ref > 0x7fffffff ? 0 : seriesResolve(<u32>ref);
-    if (live == 0) {
-      replayUnknown++;
-      continue;
-    }
-    const s = seriesAt(live);
-    const lastTime = load<i64>(s, SERIES_LAST_TIME);
-    if (t < minTime) minTime = t;
-    if (t > lastTime) {
-      if (!appendInOrder(s, t, v)) return -2;
-      if (t > maxTime) maxTime = t;
-    } else if (t < lastTime) {
-      if (appendOutOfOrder(s, t, v) < 0) return -2;
-    }
-    taken++;
-  }
+/** Lets readers know the times of the samples taken. */
+export function publishTimes(): void {
   store<i64>(ROOT_MAX_TIME, maxTime);
   store<i64>(ROOT_MIN_TIME, minTime);
-  return taken;
-}
-
-
-function uvarintSize(v: u32): u32 {
-  return v < 0x80 ? 1 : v < 0x4000 ? 2 : v < 0x200000 ? 3 : v < 0x10000000 ? 4 : 5;
-}
-
-function uvarint32(): u32 {
-  let r: u64 = 0;
-  let shift: u64 = 0;
-  while (cursor < cursorEnd && shift < 35) {
-    const b = <u64>load<u8>(cursor++);
-    r |= (b & 0x7f) << shift;
-    if (b < 0x80) return <u32>min<u64>(r, 0xffffffff);
-    shift += 7;
-  }
-  cursorEnd = 0;
-  return 0;
-}
-
-/**
- * Replays a series record (type byte included). A series that is already there under another ref is forwarded to.
- * @param scratch room for the canonical labels of one series: 3 len + 64 bytes
- * @returns series taken, or -1 when the record is malformed or gives a ref in use to another series, -2 when memory is
- *          used up
- */
-export function replaySeries(p: usize, len: u32, scratch: usize): i32 {
-  cursor = p + 1;
-  cursorEnd = p + len;
-  const end = cursorEnd;
-  let taken = 0;
-  while (cursor < end) {
-    if (end - cursor < 9) return -1;
-    const ref = bswap<u64>(load<u64>(cursor));
-    cursor += 8;
-    const count = uvarint32();
-    let out = scratch;
-    for (let i: u32 = 0; i < count; i++) {
-      const nameLength = uvarint32();
-      if (cursorEnd == 0 || nameLength > <u32>(end - cursor)) return -1;
-      const name = cursor;
-      cursor += nameLength;
-      const valueLength = uvarint32();
-      if (cursorEnd == 0 || valueLength > <u32>(end - cursor)) return -1;
-      const value = cursor;
-      cursor += valueLength;
-      store<u8>(out++, 0x0a);
-      out = putUvarint(out, 2 + uvarintSize(nameLength) + nameLength + uvarintSize(valueLength) + valueLength);
-      store<u8>(out++, 0x0a);
-      out = putUvarint(out, nameLength);
-      memory.copy(out, name, nameLength);
-      out += nameLength;
-      store<u8>(out++, 0x12);
-      out = putUvarint(out, valueLength);
-      memory.copy(out, value, valueLength);
-      out += valueLength;
-    }
-    if (cursorEnd == 0 || ref == 0 || ref >= 0x7fffffff) return -1;
-    const known = findByLabels(scratch, <u32>(out - scratch));
-    if (known != <u32>ref && seriesLive(<u32>ref)) return -1;
-    if (known == 0) {
-      if (seriesCreate(scratch, <u32>(out - scratch), <u32>ref) == 0) return -2;
-    } else if (known != <u32>ref && !seriesForward(<u32>ref, known)) return -2;
-    taken++;
-  }
-  return taken;
 }

@@ -1,5 +1,7 @@
 export { allocHeadroom, allocTop, allocUsedBytes, alloc as headAlloc, free as headFree } from './alloc';
-export { appendBatch, appendConfigure, chunksMade, raiseMinTime, replaySamples, replaySeries, replayUnknown } from './append';
+export { appendBatch, appendConfigure, chunksMade, firstStale, histogramJudge, raiseMinTime } from './append';
+export { histogramAppend, histogramAppendLate } from './histograms';
+export { replaySamples, replaySeries, replayUnknown } from './replay';
 export { retiredCount, setReaders } from './retire';
 export { findByLabels, lookupBatch, seriesCreate, seriesResolve } from './series';
 export {

@@ -75,25 +75,32 @@ export const SERIES_CHUNK: usize = 20; // u32 -> newest chunk
 export const SERIES_LAST_TIME: usize = 24; // i64
 export const SERIES_LAST_VALUE: usize = 32; // u64
 export const SERIES_LAST_DELTA: usize = 40; // i32
-export const SERIES_BIT: usize = 44; // u32, write position in the payload of the open chunk
+export const SERIES_BIT: usize = 44; // u32, write position in the payload of the open chunk; SERIES_BUSY beside it
 export const SERIES_NEXT_AT: usize = 48; // u32, ms after the chunk's first sample at which the next chunk begins
 export const SERIES_OOO: usize = 52; // u32 -> newest out-of-order chunk
 export const SERIES_CAPACITY: usize = 56; // u16, payload bytes of the open chunk
 export const SERIES_LEADING: usize = 58; // u8
 export const SERIES_TRAILING: usize = 59; // u8
-export const SERIES_FLAGS: usize = 60; // u32, bit 0: the newest chunk is sealed, bit 1: no sample yet
+export const SERIES_FLAGS: usize = 60; // u32, FLAG_*
 
+// Set while time and value of the newest sample change: and while it is a histogram: readers take them from the record only where it is not set.
+export const SERIES_BUSY: u32 = 0x80000000;
+
+// The newest chunk takes no more samples.
 export const FLAG_SEALED: u32 = 1;
+// No sample yet.
 export const FLAG_EMPTY: u32 = 2;
 // The record of a ref that the log used for a series which lives under another ref: SERIES_CHUNK holds that one. Such
 // records have no labels and stand for nothing but samples still to be replayed.
 export const FLAG_FORWARD: u32 = 4;
+// The newest in-order sample is a native histogram: the fields of the bit writer and the last value mean nothing.
+export const FLAG_HISTOGRAM: u32 = 8;
 
 // Chunk: header and payload. The payload is a Prometheus XOR chunk whose first two bytes (the big-endian sample count)
 // are filled in by whoever copies it out; the true count stands in the header and is stored last.
 export const CHUNK_HEADER_BYTES: u32 = 24;
 export const CHUNK_PREV: usize = 0; // u32 -> next older chunk
-export const CHUNK_BYTES: usize = 4; // u16, payload bytes in use
+export const CHUNK_BYTES: usize = 4; // u16, payload bytes in use; 0 in chunks of histograms
 export const CHUNK_KIND: usize = 6; // u16, CHUNK_KIND_*
 export const CHUNK_MIN_TIME: usize = 8; // i64
 export const CHUNK_SPAN: usize = 16; // u32, last time - first time
@@ -103,6 +110,13 @@ export const CHUNK_PAYLOAD: usize = 24;
 export const CHUNK_KIND_XOR: u32 = 1;
 // Samples as they are, sorted by time: i64 time, u64 value bits. Only for the newest out-of-order samples.
 export const CHUNK_KIND_RAW: u32 = 2;
+// Prometheus chunks of integer and of float histograms (encodings 2 and 3). Their length needs more than 16 bits: two
+// words stand before the payload, and CHUNK_BYTES is 0. Late histograms are chunks of one sample each.
+export const CHUNK_KIND_HISTOGRAM: u32 = 3;
+export const CHUNK_KIND_FLOAT_HISTOGRAM: u32 = 4;
+export const CHUNK_LONG_BYTES: usize = 24; // u32, payload bytes in use
+export const CHUNK_LONG_CAPACITY: usize = 28; // u32, payload bytes of the block
+export const CHUNK_LONG_PAYLOAD: usize = 32;
 // Set beside the kind when the chunk goes into the block that is being cut: the block takes the marked chunks, and
 // exactly those leave the head once the block is safe.
 export const CHUNK_MARKED: u32 = 0x100;

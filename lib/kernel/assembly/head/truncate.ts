@@ -3,6 +3,7 @@
 // exactly the marked chunks leave the head, series without samples are removed, and their postings swept.
 import { alloc, free } from './alloc';
 import { sealChunk } from './append';
+import { chunkSize } from './histograms';
 import {
   CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_MARKED, CHUNK_MIN_TIME, CHUNK_PAYLOAD,
   CHUNK_PREV, CHUNK_SPAN, NAME_NEXT, PAIR_DIRTY, ROOT_FIRST_NAME, ROOT_PAIR_LIMIT, ROOT_SERIES_LIMIT, SERIES_CHUNK,
@@ -85,9 +86,9 @@ function markSeries(s: usize, time: i64): void {
   let late = <usize>load<u32>(link);
   while (late != 0) {
     if ((<u32>load<u16>(late, CHUNK_KIND) & CHUNK_MARKED) == 0) {
-      const n = load<u32>(late, CHUNK_COUNT);
-      if (load<i64>(late + (<usize>(n - 1) << 4), CHUNK_PAYLOAD) < time) mark(late);
+      if (endOf(late) < time) mark(late);
       else if (load<i64>(late, CHUNK_MIN_TIME) < time) {
+        // Histograms are alone in their chunks: this one holds floats.
         const older = splitRaw(link, late, time);
         if (older != 0) late = older;
         mark(late);
@@ -124,7 +125,7 @@ function truncateSeries(ref: u32): void {
     atomic.store<u32>(link, 0);
     while (chunk != 0) {
       const prev = <usize>load<u32>(chunk, CHUNK_PREV);
-      retire(chunk, CHUNK_HEADER_BYTES + <u32>load<u16>(chunk, CHUNK_BYTES));
+      retire(chunk, chunkSize(chunk));
       chunk = prev;
     }
   }
@@ -134,7 +135,7 @@ function truncateSeries(ref: u32): void {
     const prev = <usize>load<u32>(late, CHUNK_PREV);
     if ((<u32>load<u16>(late, CHUNK_KIND) & CHUNK_MARKED) != 0) {
       atomic.store<u32>(link, <u32>prev);
-      retire(late, CHUNK_HEADER_BYTES + load<u32>(late, CHUNK_COUNT) * 16);
+      retire(late, chunkSize(late));
     } else link = late + CHUNK_PREV;
     late = prev;
   }
