@@ -1,4 +1,5 @@
 export { CodecKernel, codecKernel } from './codec.js';
+export { type AggregateEntry, DownsampleKernel, type MadeChunk } from './downsample.js';
 export {
   FORMAT_LABELS_MAX,
   FORMAT_POINTS_MAX,
@@ -6,7 +7,6 @@ export {
   type FormatKernel,
   formatKernel,
 } from './format.js';
-export { type AggregateEntry, DownsampleKernel, type MadeChunk } from './downsample.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
 export {
   CHUNK_CHANGE,
