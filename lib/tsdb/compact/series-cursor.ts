@@ -48,7 +48,7 @@ export class SeriesCursor {
     this.#series = new FileWindow(index.source, SERIES_WINDOW_BYTES);
     this.#postings = new FileWindow(index.source, POSTINGS_WINDOW_BYTES);
     this.#reader = new ByteReader(index.source.name);
-    const offset = index.postingsTable.find('', '');
+    const offset = index.postingsTable.find('', '')?.offset ?? -1;
     this.seriesCount = offset < 0 ? 0 : this.#openPostings(offset);
     this.#refsOffset = offset + POSTINGS_HEAD_BYTES;
     this.#crcEnd = offset + 4;
