@@ -17,7 +17,10 @@ export {
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,
+  COMPARISON,
   INSTANT_MODE,
+  QUANTILE_STEPS,
+  QUANTILE_WORK_BYTES,
   QUERY_CODE,
   type QueryExports,
   QueryKernel,
