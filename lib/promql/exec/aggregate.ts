@@ -133,7 +133,8 @@ export function noteIgnored(source: RowSource, node: AggregateNode): void {
   source.context.annotations.info(`ignored histogram in ${node.op} aggregation`, node.childPos);
 }
 
-function noteFirsts(
+/** Notes the first series of each group that has a value at the only step; `firsts` is -1 where there was none yet. */
+export function noteFirsts(
   firsts: Int32Array,
   numbers: Uint32Array,
   u8: Uint8Array,

@@ -1,6 +1,6 @@
 import { instantiate, type QueryExports } from '../../kernel/index.js';
-import { CONTROL, giveArea, JOBS_MAX, SharedJob, takeArea } from './parallel-layout.js';
-import { computeUnit } from './parallel-unit.js';
+import { CONTROL, giveArea, JOBS_MAX, SharedJob, takeArea, type UnitResult } from './parallel-layout.js';
+import { computeUnit, placeOf } from './parallel-unit.js';
 
 /** An invitation to help with a query that another thread coordinates; plain data and shared memory. */
 export interface HelpRequest {
@@ -103,15 +103,15 @@ function serve(instance: Instance, area: number, session: number, isWanted: () =
 function workOn(job: SharedJob, area: number, functions: QueryExports, goesOn: () => boolean): boolean {
   const unit = job.claim();
   if (unit < 0) return false;
-  let isDone = false;
+  let result: UnitResult | null = null;
   try {
     const offset = area * job.field('areaBytes');
     functions.queryColumns(job.field('columns') + offset, job.field('columnSamples'));
     const areas = { work: job.field('work') + offset, windows: job.field('windows') + offset };
-    isDone = computeUnit(functions, job, unit, areas, goesOn);
+    result = computeUnit(functions, job, placeOf(job, unit), areas, goesOn);
   } finally {
     // What was left unfinished the coordinator does itself.
-    job.settle(unit, isDone);
+    job.settle(unit, result);
   }
   return true;
 }

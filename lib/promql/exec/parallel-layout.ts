@@ -107,6 +107,13 @@ export function giveArea(words: Int32Array, area: number): void {
   Atomics.or(words, CONTROL.areas, 1 << area);
 }
 
+/** What computing a unit gave: points found, samples inside the windows, and 0 or the kernel's (negative) code. */
+export interface UnitResult {
+  readonly found: number;
+  readonly visited: number;
+  readonly code: number;
+}
+
 /** One job of a control area, as both sides see it. */
 export class SharedJob {
   readonly words: Int32Array;
@@ -149,33 +156,35 @@ export class SharedJob {
     return this.wordsAt + SLOTS_BEGIN + (unit % this.field('ringUnits'));
   }
 
-  /** Says what became of a claimed unit, and wakes the reader if it waits for it. */
-  settle(unit: number, isDone: boolean): void {
+  /** Says what became of a claimed unit (null: it was given back), and wakes the reader if it waits for it. */
+  settle(unit: number, result: UnitResult | null): void {
+    if (result !== null) {
+      const at = this.resultAt(unit);
+      this.floats[at] = result.found;
+      this.floats[at + 1] = result.visited;
+      this.floats[at + 2] = result.code;
+    }
     const slot = this.slotOf(unit);
-    Atomics.store(this.words, slot, isDone ? unit + 1 : -(unit + 1));
+    Atomics.store(this.words, slot, result === null ? -(unit + 1) : unit + 1);
     Atomics.notify(this.words, slot);
   }
 
-  setResult(unit: number, found: number, visited: number, code: number): void {
-    const at = this.resultOf(unit);
-    this.floats[at] = found;
-    this.floats[at + 1] = visited;
-    this.floats[at + 2] = code;
+  isClaimed(unit: number): boolean {
+    return Atomics.load(this.words, this.wordsAt + JOB.next) > unit;
   }
 
-  found(unit: number): number {
-    return this.floats[this.resultOf(unit)]!;
+  /** Whether nobody works on a claimed unit any more. */
+  isSettled(unit: number): boolean {
+    return Math.abs(Atomics.load(this.words, this.slotOf(unit))) === unit + 1;
   }
 
-  visited(unit: number): number {
-    return this.floats[this.resultOf(unit) + 1]!;
+  /** Of a unit that is done. */
+  resultOf(unit: number): UnitResult {
+    const at = this.resultAt(unit);
+    return { found: this.floats[at]!, visited: this.floats[at + 1]!, code: this.floats[at + 2]! };
   }
 
-  code(unit: number): number {
-    return this.floats[this.resultOf(unit) + 2]!;
-  }
-
-  private resultOf(unit: number): number {
+  private resultAt(unit: number): number {
     return RESULTS_BEGIN + (unit % this.field('ringUnits')) * RESULT_FIELDS;
   }
 }

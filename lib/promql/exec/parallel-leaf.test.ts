@@ -127,7 +127,8 @@ describe('a leaf with help', () => {
       let reads = 0;
       const rows = readAll(leaf, () => help(helper, leaf.calls[0]!, pattern[reads++ % pattern.length]!));
       expect(rows).toEqual(alone);
-      expect(leaf.session!.close()).toBe(true);
+      leaf.session!.close();
+      expect(leaf.session!.isLeft()).toBe(true);
     }
   });
 
@@ -136,18 +137,27 @@ describe('a leaf with help', () => {
     const leaf = await openLeaf('rate(x_total[5m])', false, true);
     const job = new SharedJob(leaf.calls[0]!.control, 0);
     job.claim();
-    job.settle(job.claim(), false);
-    job.settle(0, false);
+    job.settle(job.claim(), null);
+    job.settle(0, null);
     expect(readAll(leaf)).toEqual(alone);
   });
 
-  test('goes on alone when a helper does not come back with a unit', async () => {
-    const alone = readAll(await openLeaf('rate(x_total[5m])', false, false));
-    const leaf = await openLeaf('rate(x_total[5m])', false, true);
+  test.each([
+    ['rate(x_total[5m])', false, 'for ever', [0, 0, 1]],
+    ['rate(x_total[5m])', false, 'for a while', [1, 0, 0, -1]],
+    ['avg_over_time(x_total[20m])', true, 'for ever', [2]],
+  ])('%s, instant %s, goes on when a helper keeps a unit %s', async (query, isInstant, _, pattern) => {
+    const alone = readAll(await openLeaf(query, isInstant, false));
+    const leaf = await openLeaf(query, isInstant, true);
+    const job = new SharedJob(leaf.calls[0]!.control, 0);
+    const kept: number[] = [];
     let reads = 0;
     const rows = readAll(leaf, () => {
-      if (reads++ === 3) new SharedJob(leaf.calls[0]!.control, 0).claim();
+      const claims = pattern[reads++] ?? 0;
+      for (let i = 0; i < claims; i++) kept.push(job.claim());
+      if (claims < 0) for (const unit of kept) job.settle(unit, null);
     });
+    expect(Math.min(...kept)).toBeGreaterThanOrEqual(0);
     expect(rows).toEqual(alone);
   });
 
@@ -160,7 +170,8 @@ describe('a leaf with help', () => {
       'cannot decode a float chunk',
     );
     expect(leaf.context.totalSamples).toBe(alone.context.totalSamples);
-    expect(leaf.session!.close()).toBe(true);
+    leaf.session!.close();
+    expect(leaf.session!.isLeft()).toBe(true);
   });
 
   test('reads parts of blocks forwards, and anything else by itself', async () => {
@@ -195,7 +206,8 @@ describe('a session', () => {
 
   test('lets nobody in after its end', async () => {
     const leaf = await openLeaf('rate(x_total[5m])', false, true);
-    expect(leaf.session!.close()).toBe(true);
+    leaf.session!.close();
+    expect(leaf.session!.isLeft()).toBe(true);
     new QueryHelper().assist(leaf.calls[0]!, () => {
       throw new Error('nothing is to be asked');
     });
@@ -206,6 +218,7 @@ describe('a session', () => {
   test('is not to be used again when a helper stays in it', async () => {
     const leaf = await openLeaf('rate(x_total[5m])', false, true);
     Atomics.add(new Int32Array(leaf.calls[0]!.control), CONTROL.active, 1);
-    expect(leaf.session!.close(10)).toBe(false);
+    leaf.session!.close();
+    expect(leaf.session!.isLeft()).toBe(false);
   });
 });

@@ -1,9 +1,9 @@
 import type { QueryContext } from './context.js';
 import type { LoadedSet } from './loaded-set.js';
-import { type SharedJob, SLOTS_MAX } from './parallel-layout.js';
+import { type SharedJob, SLOTS_MAX, type UnitResult } from './parallel-layout.js';
 import type { ParallelSession } from './parallel-session.js';
-import { computeUnit } from './parallel-unit.js';
-import type { Block } from './source.js';
+import { computeUnit, placeOf, type UnitPlace } from './parallel-unit.js';
+import { type Block, reserveBlock } from './source.js';
 
 /** Samples that a leaf must have to decode; fewer are done before a helper has woken. */
 const SAMPLES_MIN = 100_000;
@@ -11,9 +11,12 @@ const SAMPLES_MIN = 100_000;
 const UNIT_SAMPLES = 32_768;
 /** Blocks in the ring, if units are few. */
 const RING_BLOCKS_MAX = 8;
-/** After so long without news of a unit that a helper works on, its thread is taken for dead or stopped. */
-const STUCK_MS = 200;
-const WAIT_MS = 2;
+/**
+ * How long a unit may take somebody else once there is nothing else to do, in times of our own slowest one, and at
+ * least. After that its thread has probably lost its core, and the unit is computed here as well.
+ */
+const PATIENCE = 2;
+const PATIENCE_MS_MIN = 1;
 
 /** What a leaf computes beside its chunk table; addresses and times as the kernel takes them, see `FIELD`. */
 export interface LeafWork {
@@ -35,8 +38,8 @@ export interface LeafWork {
   readonly samples: number;
 }
 
-/** Told of each unit when it is read: points found, samples visited, result code of the kernel. */
-export type Account = (code: number, found: number, visited: number) => void;
+/** Told of each unit, in their order, when it is read. */
+export type Account = (result: UnitResult) => void;
 
 /** How the rows are divided. */
 interface Division {
@@ -50,7 +53,7 @@ interface Division {
 
 /**
  * The rows of a leaf, computed by several threads: whoever is free takes the next unit. The reader takes them in their
- * order, computes what nobody has begun, and waits only for what somebody works on. So the rows, and everything that is
+ * order, computes what nobody has begun, and hardly waits for what somebody works on. So the rows, and everything that is
  * counted, are the same as if one thread had made them.
  */
 export class ParallelLeaf {
@@ -61,11 +64,16 @@ export class ParallelLeaf {
   private readonly division: Division;
   private readonly steps: number;
   private readonly seriesCount: number;
-  private readonly block: Block = { rows: 0, present: 0, histograms: null };
-  /** The block in hand, -1 before the first, and the row up to which it was read. */
+  private readonly view: Block = { rows: 0, present: 0, histograms: null };
+  /** The block in hand, its number (-1 before the first), and the row up to which it was read. */
+  private block: Block = this.view;
   private current = -1;
   private readTo = 0;
-  private isGivenUp = false;
+  /** All units before this one are settled: nobody writes into their slots. */
+  private settledTo = 0;
+  private slowestMs = 0;
+  /** Where a block is put together that has a unit nobody should wait for. */
+  private spare: Block | null = null;
 
   /** null when the leaf is too small, nobody can help, or memory is short. */
   static open(
@@ -140,77 +148,102 @@ export class ParallelLeaf {
    * and never across the end of one.
    */
   read(from: number, to: number): Block | null {
-    const { blockRows, blockUnits, ringUnits } = this.division;
-    if (this.isGivenUp) return null;
+    const { blockRows } = this.division;
     const wanted = Math.floor(from / blockRows);
     if (to > (wanted + 1) * blockRows) return null;
     if (wanted === this.current) {
       if (from < this.readTo) return null;
-    } else if (wanted !== this.current + 1 || !this.advance()) return null;
+    } else if (wanted !== this.current + 1) return null;
+    else this.advance();
     this.readTo = to;
-    const row = (wanted % (ringUnits / blockUnits)) * blockRows + from - wanted * blockRows;
-    this.block.rows = this.job.field('ringRows') + row * this.steps * 8;
-    this.block.present = this.job.field('ringPresent') + row * this.steps;
-    return this.block;
+    const at = (from - wanted * blockRows) * this.steps;
+    this.view.rows = this.block.rows + at * 8;
+    this.view.present = this.block.present + at;
+    return this.view;
   }
 
-  /** Goes to the next block; false when a helper is stuck on it. */
-  private advance(): boolean {
+  /** Goes to the next block. */
+  private advance(): void {
+    const { job } = this;
     const { blockUnits, ringUnits, units } = this.division;
     const first = (this.current + 1) * blockUnits;
+    const end = Math.min(units, first + blockUnits);
     if (this.current >= 0) {
-      // What lies behind may be overwritten from here on.
-      this.job.setLimit(Math.min(units, first + ringUnits));
+      // What lies behind may be overwritten from here on, unless somebody still writes there.
+      while (this.settledTo < first && job.isSettled(this.settledTo)) this.settledTo++;
+      job.setLimit(Math.min(units, this.settledTo + ringUnits));
       this.session.ring();
     }
-    const rows = Math.min(this.seriesCount, (this.current + 2) * this.division.blockRows);
-    const end =
-      first + Math.ceil((rows - (this.current + 1) * this.division.blockRows) / this.division.unitRows);
+    const { rows, present } = placeOf(job, first);
+    this.block = { rows, present, histograms: null };
+    this.current++;
     for (let unit = first; unit < end; unit++) {
       if (!this.await(unit)) {
-        this.isGivenUp = true;
-        return false;
+        this.assemble(first, unit, end);
+        return;
       }
     }
-    for (let unit = first; unit < end; unit++) {
-      this.account(this.job.code(unit), this.job.found(unit), this.job.visited(unit));
-    }
-    this.current++;
-    return true;
+    for (let unit = first; unit < end; unit++) this.account(job.resultOf(unit));
   }
 
-  /** Does what is to do until a unit is there; false when its helper is stuck. */
+  /** Does what there is to do until a unit is done; false when it takes somebody else too long. */
   private await(unit: number): boolean {
-    const { job, context } = this;
+    const { job } = this;
     const { words } = job;
     const slot = job.slotOf(unit);
-    let waitingSinceMs = -1;
+    let untilMs = -1;
     for (;;) {
       const state = Atomics.load(words, slot);
       if (state === unit + 1) return true;
       const claimed = state === -(unit + 1) ? unit : job.claim();
       if (claimed >= 0) {
-        this.compute(claimed);
-        waitingSinceMs = -1;
+        job.settle(claimed, this.compute(placeOf(job, claimed)));
         continue;
       }
+      // The ring may be blocked by a unit behind us that somebody still works on.
+      if (!job.isClaimed(unit)) return false;
       const nowMs = performance.now();
-      if (waitingSinceMs < 0) waitingSinceMs = nowMs;
-      else if (nowMs - waitingSinceMs > STUCK_MS) return false;
-      Atomics.wait(words, slot, state, WAIT_MS);
-      context.poll();
+      if (untilMs < 0) untilMs = nowMs + Math.max(PATIENCE_MS_MIN, PATIENCE * this.slowestMs);
+      const leftMs = untilMs - nowMs;
+      if (leftMs <= 0) return false;
+      Atomics.wait(words, slot, state, leftMs);
+      this.context.poll();
     }
   }
 
-  private compute(unit: number): void {
+  /** Puts a block together outside the ring: what is done is copied, what is not is computed. */
+  private assemble(first: number, missing: number, end: number): void {
+    const { job, context, steps } = this;
+    this.spare ??= reserveBlock(context, this.division.blockRows, steps);
+    const { kernel } = context;
+    for (let unit = first; unit < end; unit++) {
+      const place = placeOf(job, unit);
+      const { from, to } = place;
+      const at = (from - this.current * this.division.blockRows) * steps;
+      const rows = this.spare.rows + at * 8;
+      const present = this.spare.present + at;
+      const isDone = unit !== missing && Atomics.load(job.words, job.slotOf(unit)) === unit + 1;
+      if (isDone) {
+        const elements = (to - from) * steps;
+        kernel.u8.copyWithin(rows, place.rows, place.rows + elements * 8);
+        kernel.u8.copyWithin(present, place.present, place.present + elements);
+        this.account(job.resultOf(unit));
+      } else this.account(this.compute({ from, to, rows, present }));
+    }
+    this.block = this.spare;
+  }
+
+  private compute(place: UnitPlace): UnitResult {
     const { context, job } = this;
     const areas = { work: context.workAddress, windows: context.windowsFor(this.steps) };
-    computeUnit(context.kernel.functions, job, unit, areas, () => {
+    const begunMs = performance.now();
+    const result = computeUnit(context.kernel.functions, job, place, areas, () => {
       context.poll();
       return true;
     });
-    job.settle(unit, true);
     context.poll();
+    this.slowestMs = Math.max(this.slowestMs, performance.now() - begunMs);
+    return result!;
   }
 }
 

@@ -29,7 +29,7 @@ export function shareInstantSelector(
     ...{ reference: times.referenceMs, referenceStep: times.referenceStepMs, start: 0, step: 0 },
     ...{ args: [], steps: grid.count, samples, callRows, callSteps: grid.count },
   };
-  return ParallelLeaf.open(context, loaded, work, (code, found) => {
+  return ParallelLeaf.open(context, loaded, work, ({ code, found }) => {
     checkCode(code);
     context.totalSamples += found * times.sampleWeight;
     context.hold(found);
@@ -54,7 +54,7 @@ export function shareRangeCall(
     ...{ start: grid.startMs, step: grid.stepMs, args, steps: grid.count, samples },
     ...{ callRows: call.rows, callSteps: call.steps },
   };
-  return ParallelLeaf.open(context, loaded, work, (code, found, visited) => {
+  return ParallelLeaf.open(context, loaded, work, ({ code, found, visited }) => {
     checkCode(code);
     context.totalSamples += visited * times.sampleWeight;
     context.hold(found);

@@ -12,8 +12,8 @@ export interface HelpDesk {
   call(request: HelpRequest, helpers: number): void;
 }
 
-/** How long the end of a query waits for a helper that is in the middle of a kernel call or lost its core. */
-const LEAVE_MS = 1000;
+/** How long a query waits for a helper of the one before, which may be in the middle of a kernel call. */
+const LEAVE_MS = 5;
 
 /** The coordinating side of parallel queries: one per kernel memory, used for one query after the other. */
 export class ParallelSession {
@@ -67,17 +67,21 @@ export class ParallelSession {
     Atomics.notify(this.words, CONTROL.bell);
   }
 
-  /**
-   * Ends the query: afterwards no helper touches its memory.
-   * @returns false when one did not leave in time (its thread may have died): neither the memory nor this session may
-   * be used again
-   */
-  close(waitMs = LEAVE_MS): boolean {
-    if (!this.isOpen) return true;
+  /** Ends the query: helpers leave soon, and none comes any more. */
+  close(): void {
+    if (!this.isOpen) return;
     this.isOpen = false;
-    const { words } = this;
-    Atomics.add(words, CONTROL.session, 1);
+    Atomics.add(this.words, CONTROL.session, 1);
     this.ring();
+  }
+
+  /**
+   * Whether all helpers have left a session that was closed; waits for them for a moment.
+   * @returns false when one has lost its core or its thread has died: neither the memory nor this session may be used
+   * again
+   */
+  isLeft(waitMs = LEAVE_MS): boolean {
+    const { words } = this;
     const endMs = performance.now() + waitMs;
     for (;;) {
       const active = Atomics.load(words, CONTROL.active);

@@ -1,5 +1,5 @@
 import type { QueryExports } from '../../kernel/index.js';
-import type { SharedJob } from './parallel-layout.js';
+import type { SharedJob, UnitResult } from './parallel-layout.js';
 
 /** Addresses of the work areas of one kernel instance, beside its columns. */
 export interface WorkAreas {
@@ -7,33 +7,42 @@ export interface WorkAreas {
   readonly windows: number;
 }
 
+/** Rows of a unit, and where they lie in the ring. */
+export interface UnitPlace {
+  readonly from: number;
+  readonly to: number;
+  readonly rows: number;
+  readonly present: number;
+}
+
+export function placeOf(job: SharedJob, unit: number): UnitPlace {
+  const [blockRows, unitRows] = [job.field('blockRows'), job.field('unitRows')];
+  const [blockUnits, ringUnits, steps] = [
+    job.field('blockUnits'),
+    job.field('ringUnits'),
+    job.field('steps'),
+  ];
+  const block = Math.floor(unit / blockUnits);
+  const within = (unit % blockUnits) * unitRows;
+  const from = block * blockRows + within;
+  const to = Math.min(job.field('series'), from + unitRows, (block + 1) * blockRows);
+  const slot = ((block % (ringUnits / blockUnits)) * blockRows + within) * steps;
+  return { from, to, rows: job.field('ringRows') + slot * 8, present: job.field('ringPresent') + slot };
+}
+
 /**
- * Computes a unit of a job into the ring and notes its results; a corrupt chunk ends it and is a result too. The
- * kernel's columns are set already.
+ * Computes a unit of a job; a corrupt chunk ends it and is a result too. The kernel's columns are set already.
  * @param goesOn asked between kernel calls, which take a few milliseconds at most
- * @returns false when it was told not to go on: the unit is incomplete
+ * @returns null when it was told not to go on: the unit is incomplete
  */
 export function computeUnit(
   functions: QueryExports,
   job: SharedJob,
-  unit: number,
+  { from: first, to: end, rows, present }: UnitPlace,
   { work, windows }: WorkAreas,
   goesOn: () => boolean,
-): boolean {
-  const steps = job.field('steps');
-  const [blockRows, unitRows, blockUnits] = [
-    job.field('blockRows'),
-    job.field('unitRows'),
-    job.field('blockUnits'),
-  ];
-  const [callRows, callSteps] = [job.field('callRows'), job.field('callSteps')];
-  const block = Math.floor(unit / blockUnits);
-  const within = (unit % blockUnits) * unitRows;
-  const first = block * blockRows + within;
-  const end = Math.min(job.field('series'), first + unitRows, (block + 1) * blockRows);
-  const slot = ((block % (job.field('ringUnits') / blockUnits)) * blockRows + within) * steps;
-  const rows = job.field('ringRows') + slot * 8;
-  const present = job.field('ringPresent') + slot;
+): UnitResult | null {
+  const [steps, callRows, callSteps] = [job.field('steps'), job.field('callRows'), job.field('callSteps')];
   functions.queryChunkTable(
     job.field('chunkAddresses'),
     job.field('chunkLengths'),
@@ -43,7 +52,7 @@ export function computeUnit(
   let [found, visited, code] = [0, 0, 0];
   for (let i = first; i < end && code >= 0; i += callRows) {
     for (let k = 0; k < steps && code >= 0; k += callSteps) {
-      if ((i > first || k > 0) && !goesOn()) return false;
+      if ((i > first || k > 0) && !goesOn()) return null;
       const at = (i - first) * steps + k;
       setSteps(functions, job, k, Math.min(callSteps, steps - k), work, windows);
       code = call(functions, job, i, Math.min(end, i + callRows), rows + at * 8, present + at);
@@ -51,8 +60,7 @@ export function computeUnit(
       visited += functions.queryWindowSamples();
     }
   }
-  job.setResult(unit, found, visited, Math.min(0, code));
-  return true;
+  return { found, visited, code: Math.min(0, code) };
 }
 
 /** Tells the kernel about `count` steps from `step` on, and the arguments there. */

@@ -43,20 +43,20 @@ class KernelQueryEngine implements QueryEngine {
     if (this.isBusy)
       throw new VarveError('internal', 'query-engine-busy', 'this engine already runs a query');
     this.isBusy = true;
+    if (this.parallel?.isLeft() === false) {
+      // A helper that lost its core in the last query may still write there.
+      this.kernel.abandon();
+      this.parallel = new ParallelSession(this.desk!, this.kernel);
+    }
+    this.kernel.reset();
     try {
       return await this.run(request, queryable, isCancelled, deadlineMs);
     } finally {
-      this.release();
+      this.parallel?.close();
+      // While a helper is still in it, the memory must stay as it is.
+      if (this.parallel?.isLeft(0) !== false) this.kernel.reset();
       this.isBusy = false;
     }
-  }
-
-  /** Forgets the query that has ended. */
-  private release(): void {
-    if (this.parallel?.close() === false) {
-      this.kernel.abandon();
-      this.parallel = new ParallelSession(this.desk!, this.kernel);
-    } else this.kernel.reset();
   }
 
   private async run(
