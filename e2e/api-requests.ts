@@ -196,9 +196,8 @@ export const API_REQUESTS: readonly ApiRequest[] = [
   get('query?query=up&time=END.5&lookback_delta=0.4'),
   ...all(
     ['true', 'all', 'false', '1', '', 'none'].map((stats) => `query?query=up&time=END&stats=${stats}`),
-    {
-      compare: 'keys',
-    },
+    // Other words are warned of since 3.14.
+    { compare: 'keys', ignoreKeys: ['warnings'] },
   ),
   get('query?query=sum(rate(requests_total[1m]))&time=END&stats=all', { compare: 'keys' }),
   get('query?query=requests_total%20%2B%20on(job)%20requests_total&time=END', { compare: 'status' }),
@@ -210,6 +209,10 @@ export const API_REQUESTS: readonly ApiRequest[] = [
   get('query?query=rate(temperature_celsius[1m])&time=END'),
   get('query?query=sum_over_time(up[1m])&time=END'),
   get('query?query=special_value&time=END'),
+  get('query?query=native_seconds&time=END'),
+  get('query?query=rate(native_seconds[1m])&time=END'),
+  get('query?query=native_seconds[1m]&time=END'),
+  get(`query_range?query=sum(native_seconds)&${RANGE}&step=60`, { ignoreKeys: ['warnings', 'infos'] }),
   get('query?query={__name__=~".%2B"}&time=END'),
   get('query?query={"service.name"="dotted"}&time=END'),
   post('query', 'query=up&time=END'),

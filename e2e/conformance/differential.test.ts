@@ -14,7 +14,7 @@ import { loadSeries } from './load.js';
 const SEEDS = (process.env['E2E_SEEDS'] ?? '1,2,3').split(',').map(Number);
 const QUERIES = Number(process.env['E2E_QUERIES'] ?? 1500);
 const ONLY = process.env['E2E_ONLY'] === undefined ? null : Number(process.env['E2E_ONLY']);
-const WITH_NATIVE = process.env['E2E_NATIVE_HISTOGRAMS'] === 'true';
+const WITH_NATIVE = process.env['E2E_NATIVE_HISTOGRAMS'] !== 'false';
 
 const FEATURES = ['promql-experimental-functions', 'promql-duration-expr'];
 

@@ -92,7 +92,9 @@ async function runOne(options: DifferentialOptions, index: number, report: Repor
   const { shrunk, differences } = await shrink(options, evaluation, root);
   const query = textOf(shrunk);
   const unexplained = differences.filter((difference) => {
-    const found = EXPLANATIONS.find((rule) => rule.explains({ query, isRange: !isInstant, difference }));
+    const found = EXPLANATIONS.find((rule) =>
+      rule.explains({ query, isRange: !isInstant, difference, all: differences }),
+    );
     if (found !== undefined) report.explained.set(found.name, (report.explained.get(found.name) ?? 0) + 1);
     return found === undefined;
   });

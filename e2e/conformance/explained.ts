@@ -1,4 +1,4 @@
-import type { ApiAnswer, Difference } from './compare.js';
+import type { ApiAnswer, Difference, HistogramJson } from './compare.js';
 
 /**
  * Differences from Prometheus 3.5 that are there on purpose, because the language moved on: Varve speaks that of the
@@ -10,6 +10,8 @@ export interface ExplainedCase {
   readonly query: string;
   readonly isRange: boolean;
   readonly difference: Difference;
+  /** All differences of the query. */
+  readonly all: readonly Difference[];
 }
 
 export interface Explanation {
@@ -33,6 +35,31 @@ function isRounding({ theirs, ours }: Difference): boolean {
   return Math.abs(a! - b!) <= 1e-4 * Math.abs(a!);
 }
 
+/** Whether every number of our histogram is the same part of theirs. */
+function isScaled({ theirs, ours }: Difference): boolean {
+  const [a, b] = [theirs, ours].map((text) => numbersOf(/\[[\d.]+,(\{.*\})\]$/.exec(text)?.[1]));
+  if (a === undefined || b === undefined || a.length === 0 || a.length !== b.length) return false;
+  const factor = b[0]! / a[0]!;
+  return a.every((x, i) => !(Math.abs(b[i]! - x * factor) > 1e-9 * Math.abs(x)));
+}
+
+const SORTING = /^(?:sort|sort_desc|topk|bottomk)\b/;
+
+/** Our annotations that they do not have, when they have no other ones; else one that fits no rule. */
+function missingNotes({ theirs, ours }: Difference): string[] {
+  if (!theirs.startsWith('[') || !ours.startsWith('[')) return ['too many to tell'];
+  const [a, b] = [theirs, ours].map((list) => JSON.parse(list) as string[]);
+  if (!a!.every((note) => b!.includes(note))) return ['theirs has others'];
+  return b!.filter((note) => !a!.includes(note));
+}
+
+/** Count, sum and bucket counts of a histogram in JSON. */
+function numbersOf(json: string | undefined): number[] {
+  if (json === undefined) return [];
+  const { count, sum, buckets = [] } = JSON.parse(json) as HistogramJson;
+  return [count, sum, ...buckets.map((bucket) => bucket[3])].map(Number);
+}
+
 /** Differences in data. A rule gets the smallest query that still differs, and this has to fit exactly. */
 export const EXPLANATIONS: readonly Explanation[] = [
   {
@@ -53,12 +80,11 @@ export const EXPLANATIONS: readonly Explanation[] = [
       /^info\(.*(?: @ | offset )/.test(query),
   },
   {
-    name: 'a second partner of a one-to-one match is an error even when the comparison drops the pair (3.9)',
+    name: 'a second partner of a match is an error even when the comparison drops the pair (3.9)',
     explains: ({ query, difference }) =>
       difference.field === 'status' &&
       difference.theirs.startsWith('200') &&
-      difference.ours ===
-        '422 error execution multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)' &&
+      difference.ours.startsWith('422 error execution multiple matches for labels: ') &&
       / (?:==|!=|<|>|<=|>=) (?!bool)/.test(query),
   },
   {
@@ -164,6 +190,85 @@ export const EXPLANATIONS: readonly Explanation[] = [
         /"-(?:3[012]\d|7[0-4]\d)(?:\.\d+)?"\]$/.test(text),
       ),
   },
+  {
+    name: 'custom buckets with different bounds are reconciled with an info (3.8), refused with a warning before',
+    explains: ({ difference, all }) =>
+      difference.field !== 'status' &&
+      all.some(
+        ({ field, theirs, ours }) =>
+          (field === 'warnings' &&
+            theirs.includes('vector contains histograms with incompatible custom buckets')) ||
+          (field === 'infos' && ours.includes('mismatched custom buckets were reconciled')),
+      ),
+  },
+  {
+    name: 'custom buckets with different bounds in + and - (3.8), where another annotation of the step stands for both',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'series') &&
+      /\b(?:custom|mixed)\b.* [+-] .*\b(?:custom|mixed)\b/.test(query),
+  },
+  {
+    name: 'means of histograms are sums divided (3.6), running means before: zero buckets that grow take other ways',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /\bavg(?:_over_time)?\b.*\bshif/.test(query),
+  },
+  {
+    name: 'histogram statistics: 3.5 compares and subtracts histograms that it read without their buckets',
+    explains: ({ query }) => /\bhistogram_(?:count|sum|avg)\(.* (?:==|!=|\+|-) /.test(query),
+  },
+  {
+    name: 'an order by rates of histograms, which do not extrapolate below zero (3.6)',
+    explains: ({ query, difference }) =>
+      difference.field === 'order' &&
+      SORTING.test(query) &&
+      /\bhistogram_.*\b(?:rate|increase)\(/.test(query),
+  },
+  {
+    name: 'other custom bounds are a counter reset only if counts on the common ones shrank (3.8), always before',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'infos') &&
+      /\b(?:resets|irate)\(custom\b/.test(query),
+  },
+  {
+    name: 'rate and increase of histograms do not extrapolate below zero (3.6)',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' && /\b(?:rate|increase)\(/.test(query) && isScaled(difference),
+  },
+  {
+    name: 'histogram_quantile with NaN observations: 3.5 does not take the rank back by the buckets before',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'infos') &&
+      /^histogram_quantile\(.*\bstran/.test(query),
+  },
+  {
+    name: 'sums of histogram statistics warn of conflicting counter resets and schemas, which 3.5 does not see there',
+    explains: ({ query, difference }) =>
+      difference.field === 'warnings' &&
+      /\bhistogram_(?:count|sum|avg)\(/.test(query) &&
+      missingNotes(difference).every((note) =>
+        /conflicting counter resets during|mix of histograms with exponential and custom/.test(note),
+      ),
+  },
+  {
+    name: 'statistics of histograms keep schema and gauge hint, which 3.5 loses',
+    explains: ({ query, difference }) =>
+      (difference.field === 'values' || difference.field === 'series') &&
+      /\bhistogram_(?:count|sum|avg)\(.*\b(?:delay|mix|custom)/.test(query),
+  },
+  {
+    name: 'the text of a histogram shows last digits, which compensated sums (3.7) round otherwise',
+    explains: ({ query, difference }) =>
+      difference.field === 'series' &&
+      Number.parseInt(difference.theirs, 10) === Number.parseInt(difference.ours, 10) &&
+      /^count_values\b.*\b(?:sum|avg)/.test(query),
+  },
+  {
+    name: 'empty buckets of a chunk: NaN when multiplied with Inf or NaN, and which ones there are is up to the chunk',
+    explains: ({ query, difference }) =>
+      difference.field === 'values' &&
+      /\b(?:Inf|NaN)\b/.test(query) &&
+      /"buckets":.*"NaN"\]/.test(difference.theirs),
+  },
 ];
 
 type Side = 'theirs' | 'ours';
@@ -180,6 +285,25 @@ interface Rewording {
 
 const REWORDINGS: readonly Rewording[] = [
   {
+    name: 'annotations name a metric only if it has a name',
+    side: 'theirs',
+    pattern:
+      /^(PromQL (?:warning: bucket label|warning: vector contains a mix of classic|info: input to histogram_\w+) .*) for metric name ""( \(\d+:\d+\))$/,
+    reword: ([, text = '', position = '']) => text + position,
+  },
+  {
+    name: 'infos on NaN observations are about the vector (3.6), the first argument before (ours)',
+    side: 'ours',
+    pattern: /^(PromQL info: input to histogram_(?:quantile|fraction) has NaN observations, .*) \(\d+:\d+\)$/,
+    reword: ([, text = '']) => text,
+  },
+  {
+    name: 'infos on NaN observations are about the vector (3.6), the first argument before (theirs)',
+    side: 'theirs',
+    pattern: /^(PromQL info: input to histogram_(?:quantile|fraction) has NaN observations, .*) \(\d+:\d+\)$/,
+    reword: ([, text = '']) => text,
+  },
+  {
     name: 'a ratio that is NaN is said once',
     side: 'theirs',
     pattern: /^Ratio value NaN is NaN$/,
@@ -190,12 +314,6 @@ const REWORDINGS: readonly Rewording[] = [
     side: 'theirs',
     pattern: /^Scalar value NaN overflows int64$/,
     reword: () => 'Parameter value is NaN',
-  },
-  {
-    name: 'annotations name a metric only if it has a name',
-    side: 'theirs',
-    pattern: /^(PromQL (?:warning|info): .*) for metric name ""( \(\d+:\d+\))$/,
-    reword: ([, text = '', position = '']) => text + position,
   },
   {
     name: 'annotations on classic histograms name the metric only with delayed name removal',
@@ -259,5 +377,16 @@ export function align(
       infos: rewordAll(answer.infos ?? []),
     };
   };
-  return [apply('theirs', theirs), apply('ours', ours)];
+  const [a, b] = [apply('theirs', theirs), apply('ours', ours)];
+  const warnings = withoutTwins(a.warnings ?? [], b.warnings ?? []);
+  return [{ ...a, warnings, infos: withoutTwins(a.infos ?? [], b.infos ?? []) }, b];
+}
+
+/** Notes that only differ by position since they were reworded: of these, the one is kept that the others have. */
+function withoutTwins(notes: readonly string[], others: readonly string[]): string[] {
+  const textOf = (note: string): string => note.replace(/ \(\d+:\d+\)$/, '');
+  return notes.filter((note) => {
+    const twins = notes.filter((one) => textOf(one) === textOf(note));
+    return twins.length === 1 || others.includes(note) || !twins.some((one) => others.includes(one));
+  });
 }

@@ -71,7 +71,15 @@ export abstract class HistogramGenerator extends SelectorGenerator {
       [
         1,
         () =>
-          expression('vector', [`${random.pick(['sum', 'avg'])} by (job) (rate(`, matrix(), '))'], ['job']),
+          expression(
+            'vector',
+            [
+              `${random.pick(['sum', 'avg'])} by (job) (`,
+              expression('vector', ['rate(', matrix(), ')'], labels),
+              ')',
+            ],
+            ['job'],
+          ),
       ],
       [
         1,

@@ -128,7 +128,7 @@ export const configSchema = group('General', {
     slowLogThresholdMs: duration('10s', 'Queries that take longer are logged; 0 for none.'),
     maxOpenBlocks: integer(256, 'Blocks each query worker keeps open.', { min: 1 }),
     nice: integer(
-      10,
+      5,
       'How far query threads give way to the threads that take pushes, on Linux; 0 not at all, at most 19.',
       { max: 19 },
     ),

@@ -1,5 +1,12 @@
 export { CodecKernel, codecKernel } from './codec.js';
-export { FORMAT_POINTS_MAX, formatKernel } from './format.js';
+export { type AggregateEntry, DownsampleKernel, type MadeChunk } from './downsample.js';
+export {
+  FORMAT_LABELS_MAX,
+  FORMAT_POINTS_MAX,
+  FORMAT_SERIES_MAX,
+  type FormatKernel,
+  formatKernel,
+} from './format.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
 export {
   CHUNK_CHANGE,
@@ -8,10 +15,14 @@ export {
   HISTOGRAM_KIND,
   type HistogramKind,
 } from './head-histograms.js';
+export { type DeletedSpan, MergeKernel } from './merge.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,
+  COMPARISON,
   INSTANT_MODE,
+  QUANTILE_STEPS,
+  QUANTILE_WORK_BYTES,
   QUERY_CODE,
   type QueryExports,
   QueryKernel,

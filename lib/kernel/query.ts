@@ -43,6 +43,13 @@ export const AGGREGATION = {
   stdvar: 7,
 } as const;
 
+/** Comparisons that filter in the kernel; numbers of assembly/query/filter.ts. */
+export const COMPARISON = { '==': 0, '!=': 1, '<': 2, '<=': 3, '>': 4, '>=': 5 } as const;
+
+/** Steps of one `queryQuantileSteps`, and bytes of its work area beside the values. */
+export const QUANTILE_STEPS = 8;
+export const QUANTILE_WORK_BYTES = 64;
+
 /** How an instant selector reads: values, sample times in seconds, or interpolated values. */
 export const INSTANT_MODE = { values: 0, times: 1, smoothed: 2 } as const;
 
@@ -135,6 +142,26 @@ export interface QueryExports {
     flags: number,
   ): void;
   queryQuantile(base: number, length: number, q: number): number;
+  queryQuantileSteps(
+    members: number,
+    count: number,
+    steps: number,
+    step: number,
+    rows: number,
+    present: number,
+    quantiles: number,
+    row: number,
+    presentRow: number,
+    work: number,
+  ): void;
+  queryFilter(
+    operator: number,
+    series: number,
+    steps: number,
+    rows: number,
+    present: number,
+    scalars: number,
+  ): void;
 }
 
 const FREE_BEGIN = 16384;

@@ -9,6 +9,7 @@ import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
 import { MemoryTidy, type WorkerPool } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
+import { blocksData } from './blocks-data.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
 import { rulesData, targetsData, targetsMetadataData } from './empty-api.js';
 import { encodeSuccess } from './encode.js';
@@ -24,6 +25,7 @@ import {
   parseLimit,
   parseLookback,
   parseRange,
+  parseStats,
   TIME_MS_MAX,
   TIME_MS_MIN,
   unescapeLabelName,
@@ -31,6 +33,7 @@ import {
 import { originOf, QueryLog } from './query-log.js';
 import { queryWindow, type TimeWindow } from './query-window.js';
 import { runTask } from './run-task.js';
+import { answerSearch, SEARCH_ENDPOINTS, type SearchParts } from './search-api.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
   type BuildInfo,
@@ -118,7 +121,7 @@ export class QueryApi {
     const get: readonly Method[] = ['GET'];
     const fixed = (data: () => string): Handle => this.#small(async () => data());
     const hidden = this.#options.tenant.multitenancy;
-    const routes: readonly (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
+    const routes: (readonly [methods: readonly Method[], path: string, handle: Handle])[] = [
       [both, '/series', (call) => this.#series(call)],
       [both, '/labels', (call) => this.#labelNames(call)],
       // Prometheus itself has no POST here, but Grafana's scopes use it.
@@ -129,9 +132,11 @@ export class QueryApi {
       [both, '/cardinality/label_names', (call) => this.#cardinality(call, 'labelNames')],
       [both, '/cardinality/label_values', (call) => this.#cardinality(call, 'labelValues')],
       [both, '/cardinality/active_series', (call) => this.#cardinality(call, 'activeSeries')],
+      [get, '/series/count', this.#small(({ tenant }) => this.#seriesCount(tenant))],
       [get, '/metadata', this.#small(({ tenant, params }) => this.#metadata(tenant, params))],
       [both, '/status/buildinfo', fixed(() => buildInfoData(this.#options.buildInfo))],
       [get, '/status/runtimeinfo', fixed(() => this.#runtimeInfo(hidden))],
+      [get, '/status/tsdb/blocks', this.#small(({ tenant }) => blocksData(this.#parts.provider, tenant))],
       [get, '/status/tsdb', this.#small(({ tenant, params }) => this.#tsdb(tenant, params))],
       [get, '/status/walreplay', fixed(() => WAL_REPLAY_DATA)],
       [get, '/status/active_queries', (call) => this.#activeQueries(call)],
@@ -145,6 +150,14 @@ export class QueryApi {
       [get, '/notifications', fixed(() => '[]')],
       [get, '/features', fixed(() => stringifyHtml(this.#options.features))],
     ];
+    const search: SearchParts = {
+      provider: this.#parts.provider,
+      nowMs: () => this.#parts.clock.nowMs(),
+      run: (call, task, snapshot) => this.#runTask(call, task, this.#options.timeoutMs, snapshot),
+    };
+    for (const endpoint of SEARCH_ENDPOINTS) {
+      routes.push([both, `/search/${endpoint}`, (call) => answerSearch(call, endpoint, search)]);
+    }
     // Settings concern whoever runs the process: tenants of a shared one are not told (the operator has /config).
     const settings: typeof routes = [
       [get, '/status/config', fixed(() => stringifyHtml({ yaml: this.#options.configYaml() }))],
@@ -234,7 +247,7 @@ export class QueryApi {
       ? null
       : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
     const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
-    const withStats = call.params.get('stats') !== '';
+    const { withStats, notes } = parseStats(call.params);
     const limits = this.#parts.limits.of(call.tenant);
     const fetchLimits = {
       seriesMax: limits.maxFetchedSeriesPerQuery,
@@ -242,7 +255,8 @@ export class QueryApi {
     };
     const answerBytesMax = limits.maxQueryResponseSize;
     const sources = snapshot?.sources ?? [];
-    const task: QueryTask = { kind: 'query', request, withStats, fetchLimits, answerBytesMax, sources };
+    const what = { request, withStats, notes };
+    const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();
@@ -405,6 +419,11 @@ export class QueryApi {
 
   async #metadata(tenant: string, params: Params): Promise<string> {
     return metadataData(await this.#parts.provider.metadata(tenant), params);
+  }
+
+  /** The series in memory, as VictoriaMetrics tells them. */
+  async #seriesCount(tenant: string): Promise<string> {
+    return `[${(await this.#parts.provider.headStats(tenant, 0)).seriesCount}]`;
   }
 
   async #tsdb(tenant: string, params: Params): Promise<string> {

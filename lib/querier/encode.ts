@@ -14,6 +14,7 @@ import {
   writeFloat,
   writeTimestamp,
 } from './json-bytes.js';
+import { writeMatrixColumns, writeVectorColumns } from './series-writer.js';
 
 /** Prometheus shows this many warnings, and as many infos, and counts the rest. */
 const ANNOTATIONS_MAX = 10;
@@ -51,10 +52,17 @@ export function encodeQueryResult(result: QueryResult, options: EncodeOptions): 
       out.text(`[${formatFloat(value.timestampMs / 1000)},${quoteJsonHtml(value.value)}]`);
       break;
     case 'vector':
-      writeVector(out, value.timestampMs, value.series);
+      out.byte(OPEN);
+      if (value.columns === undefined || value.columns.rows.length < KERNEL_FLOATS_MIN)
+        writeVector(out, value.timestampMs, value.series);
+      else writeVectorColumns(out, value.timestampMs, value.columns);
+      out.byte(CLOSE);
       break;
     case 'matrix':
-      writeMatrix(out, value);
+      out.byte(OPEN);
+      if (value.columns === undefined) writeMatrix(out, value);
+      else writeMatrixColumns(out, value.startMs, value.stepMs, value.columns);
+      out.byte(CLOSE);
       break;
     case 'rawMatrix':
       writeRawMatrix(out, value.series);
@@ -72,7 +80,7 @@ export function encodeQueryResult(result: QueryResult, options: EncodeOptions): 
 function estimateBytes({ value }: QueryResult): number {
   switch (value.type) {
     case 'vector':
-      return 256 + value.series.length * 192;
+      return 256 + (value.columns?.rows ?? value.series).length * 192;
     case 'matrix':
       return 1024 + value.stepCount * 40;
     case 'rawMatrix':
@@ -88,7 +96,6 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
   const stampText = Buffer.from(stamp.subarray(0, stampLength)).toString('latin1');
   const kernel = series.length < KERNEL_FLOATS_MIN ? null : formatKernel();
   const histogramWriter = new HistogramWriter();
-  out.byte(OPEN);
   let separator = '';
   for (const { labels, values, present, histograms } of series) {
     if (present[0] === 0) continue;
@@ -108,14 +115,12 @@ function writeVector(out: ByteWriter, timestampMs: number, series: readonly Resu
     out.text('"]}');
     separator = ',';
   }
-  out.byte(CLOSE);
 }
 
 function writeMatrix(out: ByteWriter, value: MatrixValue): void {
   const { startMs, stepMs, series } = value;
   const kernel = formatKernel();
   const histogramWriter = new HistogramWriter();
-  out.byte(OPEN);
   let separator = '';
   for (let i = 0; i < series.length; i++) {
     const { labels, present, histograms = null } = series[i]!;
@@ -127,7 +132,6 @@ function writeMatrix(out: ByteWriter, value: MatrixValue): void {
     out.byte(CLOSE_BRACE);
     separator = ',';
   }
-  out.byte(CLOSE);
 }
 
 /** The floats of a series under their key. There must be one. */

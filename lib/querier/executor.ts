@@ -10,6 +10,7 @@ import { FetchLimited } from './fetch-limits.js';
 import { quoteJsonHtml, stringifyHtml } from './json-bytes.js';
 import { TIME_MS_MAX } from './params.js';
 import { readChunks, readSamples } from './remote-read.js';
+import { searchNames } from './search.js';
 import type { SourceDescriptor } from './sources.js';
 import type { CardinalityTask, LookupTask, QueryTask, SelectorText, TaskAnswer } from './task.js';
 import { GuardedArena, type TaskControl, TaskGuard } from './task-guard.js';
@@ -98,6 +99,18 @@ export class TaskExecutor {
         const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
         return federate(source, matcherSets, minTimeMs, maxTimeMs, format, budget, guard);
       }
+      case 'search': {
+        const refuse = (text: string) => badParameter('match[]', text);
+        const { startMs: minTimeMs, endMs: maxTimeMs } = task.search;
+        const guard = new TaskGuard(control);
+        const poll = () => guard.check();
+        const matcherSets = task.selectors.map((text) => this.#matchersOf(text, refuse));
+        const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: 0, poll };
+        const source = await this.#opener.open(task.sources);
+        const names =
+          task.label === null ? await source.labelNames(query) : await source.labelValues(task.label, query);
+        return new TextEncoder().encode(JSON.stringify(searchNames(names, task.search, poll)));
+      }
       case 'checkSelectors':
         if (task.parameter === 'match[]') for (const text of task.selectors) this.#matchersOf(text, badData);
         else {
@@ -122,11 +135,15 @@ export class TaskExecutor {
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
       const queuedSeconds = control.queuedMs / 1000;
-      const body = encodeQueryResult(result, {
-        withStats: task.withStats,
-        execQueueTime: queuedSeconds,
-        guard: (byteLength) => guard.checkAnswer(byteLength),
-      });
+      const warnings = [...result.warnings, ...task.notes];
+      const body = encodeQueryResult(
+        { ...result, warnings },
+        {
+          withStats: task.withStats,
+          execQueueTime: queuedSeconds,
+          guard: (byteLength) => guard.checkAnswer(byteLength),
+        },
+      );
       const { totalQueryableSamples, execTotalTime } = result.stats;
       const figures = { samples: totalQueryableSamples, queuedSeconds, evalSeconds: execTotalTime };
       return { status: 200, body, figures };

@@ -76,6 +76,7 @@ async function run(local: LocalQueries, query: string, sources = SNAPSHOT.source
     kind: 'query',
     request: request(query),
     withStats: false,
+    notes: [],
     fetchLimits,
     answerBytesMax: 0,
     sources,

@@ -192,6 +192,17 @@ export function parseLookback(params: Params, fallbackMs: number): number {
   }
 }
 
+/** `stats`: any text asks for statistics, but only two are meant to. */
+export function parseStats(params: Params): {
+  readonly withStats: boolean;
+  readonly notes: readonly string[];
+} {
+  const text = params.get('stats');
+  if (text === '' || text === 'true' || text === 'all') return { withStats: text !== '', notes: [] };
+  const note = `value ${goQuote(text)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`;
+  return { withStats: true, notes: [note] };
+}
+
 /** Most points a range query returns for one series. */
 const POINTS_MAX = 11_000;
 

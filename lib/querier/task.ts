@@ -3,6 +3,7 @@ import type { EngineOptions, QueryRequest } from '../promql/exec/index.js';
 import type { ReadQuery } from '../wire/index.js';
 import type { FederateFormat } from './federate.js';
 import type { FetchLimits } from './fetch-limits.js';
+import type { SearchParams } from './search.js';
 import type { SourceDescriptor } from './sources.js';
 
 /** Work for a query thread. Selectors and queries travel as text, so that parsing happens there too. */
@@ -11,6 +12,8 @@ export type QueryTask =
       readonly kind: 'query';
       readonly request: QueryRequest;
       readonly withStats: boolean;
+      /** Warnings about the request itself. */
+      readonly notes: readonly string[];
       readonly fetchLimits: FetchLimits;
       /** Longest answer; 0 for no limit. */
       readonly answerBytesMax: number;
@@ -23,6 +26,7 @@ export type QueryTask =
   | { readonly kind: 'format' | 'parse'; readonly query: string }
   | RemoteReadTask
   | FederateTask
+  | SearchTask
   /** Checks that the texts of a parameter are selectors. The body of a good answer is empty. */
   | { readonly kind: 'checkSelectors'; readonly selectors: readonly string[]; readonly parameter: string }
   /** Finds the selectors of a query. The body of a good answer is JSON for the API itself: SelectorText[][]. */
@@ -62,6 +66,17 @@ export interface FederateTask {
   readonly maxTimeMs: number;
   readonly format: FederateFormat;
   readonly budget: ReadBudget;
+  readonly sources: readonly SourceDescriptor[];
+}
+
+/** Finds names. The body of a good answer is JSON for the API itself: SearchHit[]. */
+export interface SearchTask {
+  readonly kind: 'search';
+  /** Label whose values are searched; null for the names of labels. */
+  readonly label: string | null;
+  /** Texts of `match[]`. */
+  readonly selectors: readonly string[];
+  readonly search: SearchParams;
   readonly sources: readonly SourceDescriptor[];
 }
 

@@ -57,7 +57,15 @@ export async function warmUp(
       limit: 0,
     };
     const fetchLimits = { seriesMax: 0, chunksMax: 0 };
-    return { kind: 'query', request, withStats: false, fetchLimits, answerBytesMax: 0, sources: [] };
+    return {
+      kind: 'query',
+      request,
+      withStats: false,
+      notes: [],
+      fetchLimits,
+      answerBytesMax: 0,
+      sources: [],
+    };
   });
   const endMs = performance.now() + timeMsMax;
   const control = { isCancelled: () => false, deadlineMs: endMs + DEADLINE_MS, queuedMs: 0 };

@@ -65,6 +65,11 @@ export interface SeriesSet {
   readonly chunkMaxTimes: Float64Array;
   /** One of CHUNK_ENCODING. */
   readonly chunkEncodings: Uint8Array;
+  /**
+   * For the reader to keep what it works out of the labels: a source that will answer with the same label arrays and
+   * symbols again gives this map with them. Absent when it will not.
+   */
+  readonly labelMemo?: Map<string, unknown>;
   /** Notes for the user about this answer (a missing block, a widened window). */
   readonly warnings: readonly string[];
 }

@@ -3,8 +3,23 @@ import type { AggregateNode } from '../plan/index.js';
 import type { QueryContext } from './context.js';
 import { floatsOnly, presenceOnly } from './float-view.js';
 import { HistogramCells } from './histogram-cells.js';
-import { keyRule, keysOf, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
-import { copyHistograms, MaterialRows, noHistograms, type RowSource, reserveBlock } from './source.js';
+import {
+  type KeyRule,
+  keyRule,
+  keysOf,
+  LabelBuilder,
+  type LabelColumns,
+  LabelIndex,
+} from './label-columns.js';
+import { namesKey, remembered } from './label-memo.js';
+import {
+  copyHistograms,
+  MaterialRows,
+  materialise,
+  noHistograms,
+  type RowSource,
+  reserveBlock,
+} from './source.js';
 
 /** Groups of an aggregation: a number per input series and the labels of each group. */
 export interface Grouping {
@@ -14,15 +29,28 @@ export interface Grouping {
 }
 
 export function groupSeries(context: QueryContext, child: RowSource, node: AggregateNode): Grouping {
-  const index = new LabelIndex();
   const rule = keyRule(context.space, node.grouping, !node.without);
-  const numbers = keysOf(child.labels, rule, index);
+  const { numbers, labels } = groupLabels(child.labels, rule);
   let dropMarks: Uint8Array | null = null;
   if (child.dropMarks !== null) {
-    dropMarks = new Uint8Array(index.count);
+    dropMarks = new Uint8Array(labels.count);
     for (let i = 0; i < numbers.length; i++) if (child.dropMarks[i] === 1) dropMarks[numbers[i]!] = 1;
   }
-  return { numbers, labels: index.columns, dropMarks };
+  return { numbers, labels, dropMarks };
+}
+
+function groupLabels(labels: LabelColumns, rule: KeyRule): Omit<Grouping, 'dropMarks'> {
+  const key = namesKey(rule.keep ? 'by' : 'without', rule.names);
+  const group = (): Omit<Grouping, 'dropMarks'> => {
+    const index = new LabelIndex();
+    const numbers = keysOf(labels, rule, index);
+    return { numbers, labels: index.columns };
+  };
+  if (key === null || labels.memo === undefined) return group();
+  return remembered(labels.memo, key, () => {
+    const { numbers, labels: groups } = group();
+    return { numbers, labels: { ...groups, memo: new Map() } };
+  });
 }
 
 /** True for operators that accumulate in place. */
@@ -36,7 +64,10 @@ export function isAccumulating(op: string): op is keyof typeof AGGREGATION {
  */
 export function accumulate(source: RowSource, node: AggregateNode): RowSource {
   const op = AGGREGATION[node.op as keyof typeof AGGREGATION];
-  const child = inputOf(source, node);
+  // The order of an instant result goes by all members, those included that the operator does not see.
+  const isPartlySeen = source.steps === 1 && source.mayHaveHistograms;
+  const members = isPartlySeen ? materialise(source) : source;
+  const child = inputOf(members, node);
   const { context, steps, seriesCount } = child;
   const { kernel } = context;
   const heldBefore = context.held;
@@ -72,7 +103,10 @@ export function accumulate(source: RowSource, node: AggregateNode): RowSource {
       part3,
       flags,
     );
-    if (firsts !== null) noteFirsts(firsts, numbers, kernel.u8, block.present, from, to);
+    if (firsts !== null) {
+      const seen = isPartlySeen ? members.read(from, to).present : block.present;
+      noteFirsts(firsts, numbers, kernel.u8, seen, from, to);
+    }
     context.poll();
   }
   kernel.functions.queryAggregateFinish(op, total, part1, part2, part3, flags);
@@ -99,7 +133,8 @@ export function noteIgnored(source: RowSource, node: AggregateNode): void {
   source.context.annotations.info(`ignored histogram in ${node.op} aggregation`, node.childPos);
 }
 
-function noteFirsts(
+/** Notes the first series of each group that has a value at the only step; `firsts` is -1 where there was none yet. */
+export function noteFirsts(
   firsts: Int32Array,
   numbers: Uint32Array,
   u8: Uint8Array,

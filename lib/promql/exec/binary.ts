@@ -1,9 +1,11 @@
 import type { FloatHistogram } from '../../histogram/index.js';
+import { isComparison } from '../parse/index.js';
 import type { BinaryNode } from '../plan/index.js';
 import { executionError, sameLabelsetError } from './context.js';
 import { ELEMENT } from './element.js';
 import { ElementOperator, ILLEGAL } from './element-operator.js';
 import { findDuplicate, type LabelColumns, LabelIndex } from './label-columns.js';
+import { remembered } from './label-memo.js';
 import {
   duplicateMatchError,
   keepsOf,
@@ -43,14 +45,10 @@ export function binaryRows(node: BinaryNode, left: RowSource, right: RowSource):
       null,
     );
   }
-  const matching = matchSides(node, many, one);
   const isGrouped = spec.cardinality !== 'one-to-one';
-  if (!hasFill && !isMixed && isUnique(matching.oneKeys, matching.index.count)) {
-    if (isGrouped || isUnique(matching.manyKeys, matching.index.count)) {
-      const rows = pairedRows(node, matching, many, one, isSwapped, isGrouped);
-      if (rows !== null) return rows;
-    }
-  }
+  const pairs = hasFill || isMixed ? null : pairsOf(node, many, one);
+  if (pairs !== null) return pairedRows(node, pairs, many, one, isSwapped, isGrouped);
+  const matching = matchSides(node, many, one);
   const mixed = isMixed ? new ElementOperator(context, node) : null;
   return stepwiseRows(node, matching, many, one, isSwapped, mixed);
 }
@@ -70,15 +68,51 @@ function marksFor(node: BinaryNode, many: RowSource, picks: readonly number[]): 
   return Uint8Array.from(picks, (i) => (isMarked || many.dropMarks?.[i] === 1 ? 1 : 0));
 }
 
+/** Series that combine, and the labels of what comes of it. */
+interface Pairs {
+  readonly labels: LabelColumns;
+  readonly manyPicks: readonly number[];
+  readonly onePicks: readonly number[];
+}
+
 /** The common case: every series has at most one partner, so rows combine one to one, block by block. */
 function pairedRows(
   node: BinaryNode,
-  matching: Matching,
+  pairs: Pairs,
   many: RowSource,
   one: RowSource,
   isSwapped: boolean,
   isGrouped: boolean,
-): RowSource | null {
+): RowSource {
+  const { labels, manyPicks, onePicks } = pairs;
+  const marks = marksFor(node, many, manyPicks);
+  // A partner that serves many rows is read many times.
+  const partner = isGrouped ? materialise(one) : one;
+  return new PairedRows(node, labels, marks, many, partner, manyPicks, onePicks, isSwapped);
+}
+
+/** The pairs of the common case, or null when it is not given. Kept with the labels of the many side. */
+function pairsOf(node: BinaryNode, many: RowSource, one: RowSource): Pairs | null {
+  const { memo } = many.labels;
+  if (memo === undefined || one.labels.memo === undefined) return findPairs(node, many, one);
+  const { labels, on, cardinality, include } = node.matching;
+  const result = [isComparison(node.op), node.returnBool, many.context.features.delayedNameRemoval];
+  const key = `pairs ${JSON.stringify([labels, on, cardinality, include, result])}`;
+  const known = memo.get(key) as { one: LabelColumns; pairs: Pairs | null } | undefined;
+  if (known?.one === one.labels) return known.pairs;
+  memo.delete(key);
+  return remembered(memo, key, () => {
+    const pairs = findPairs(node, many, one);
+    const kept = pairs === null ? null : { ...pairs, labels: { ...pairs.labels, memo: new Map() } };
+    return { one: one.labels, pairs: kept };
+  }).pairs;
+}
+
+function findPairs(node: BinaryNode, many: RowSource, one: RowSource): Pairs | null {
+  const matching = matchSides(node, many, one);
+  if (!isUnique(matching.oneKeys, matching.index.count)) return null;
+  if (node.matching.cardinality === 'one-to-one' && !isUnique(matching.manyKeys, matching.index.count))
+    return null;
   const oneOf = new Int32Array(matching.index.count).fill(-1);
   matching.oneKeys.forEach((key, i) => {
     oneOf[key] = i;
@@ -94,11 +128,7 @@ function pairedRows(
     results.add(many.labels, i, one.labels, partner);
   }
   const labels = results.builder.columns;
-  if (findDuplicate(labels) !== null) return null;
-  const marks = marksFor(node, many, manyPicks);
-  // A partner that serves many rows is read many times.
-  const partner = isGrouped ? materialise(one) : one;
-  return new PairedRows(node, labels, marks, many, partner, manyPicks, onePicks, isSwapped);
+  return findDuplicate(labels) === null ? { labels, manyPicks, onePicks } : null;
 }
 
 class PairedRows extends RowSource {

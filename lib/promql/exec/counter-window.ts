@@ -217,7 +217,8 @@ export function lastTwo(
   const { gauge } = RESET_HINT;
   if (isRate && (last.hint === gauge || before.hint === gauge)) notes.notCounter();
   if (!isRate && (last.hint !== gauge || before.hint !== gauge)) notes.notGauge();
-  if (last.layout.isCustom !== before.layout.isCustom) {
+  // After a reset the one before does not count, whatever its kind.
+  if (!isReset && last.layout.isCustom !== before.layout.isCustom) {
     notes.mixedSchemas();
     return null;
   }

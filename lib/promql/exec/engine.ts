@@ -41,6 +41,27 @@ export interface ResultSeries {
   readonly histograms?: readonly (FloatHistogram | null)[] | null;
 }
 
+/**
+ * The series of a result as columns, for writers: no object per series. Result i is row `rows[i]`: its labels are the
+ * ids (name, value in turn) at `labels[labelOffsets[row] .. labelOffsets[row + 1])`, its steps those at `row * steps`.
+ */
+export interface SeriesColumns {
+  readonly rows: Uint32Array;
+  readonly labelOffsets: Uint32Array;
+  readonly labels: Uint32Array;
+  readonly steps: number;
+  readonly values: Float64Array;
+  /** 1 where there is a value, else 0. */
+  readonly present: Uint8Array;
+  /** The string of an id. */
+  text(id: number): string;
+  /**
+   * As long as this is the same object, an id below 2^31 stands for the same string, in other results as well. null when
+   * all ids are of this result alone.
+   */
+  readonly symbols: object | null;
+}
+
 /** One series of a matrix with its own timestamps: an instant query of a range selector or subquery. */
 export interface RawSeries {
   readonly labels: LabelSet;
@@ -54,7 +75,13 @@ export type QueryValue =
   | { readonly type: 'scalar'; readonly timestampMs: number; readonly value: number }
   | { readonly type: 'string'; readonly timestampMs: number; readonly value: string }
   /** Instant vector: every series has one step, stamped with `timestampMs`. */
-  | { readonly type: 'vector'; readonly timestampMs: number; readonly series: readonly ResultSeries[] }
+  | {
+      readonly type: 'vector';
+      readonly timestampMs: number;
+      readonly series: readonly ResultSeries[];
+      /** The same as columns; absent when there are histograms. */
+      readonly columns?: SeriesColumns;
+    }
   /** Range query: step k is at `startMs + k * stepMs`; series sorted by label set. */
   | {
       readonly type: 'matrix';
@@ -62,6 +89,8 @@ export type QueryValue =
       readonly stepMs: number;
       readonly stepCount: number;
       readonly series: readonly ResultSeries[];
+      /** The same as columns; absent when there are histograms. */
+      readonly columns?: SeriesColumns;
     }
   | { readonly type: 'rawMatrix'; readonly series: readonly RawSeries[] };
 

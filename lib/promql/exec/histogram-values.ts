@@ -2,7 +2,7 @@ import { type FloatHistogram, histogramMean, histogramVariance } from '../../his
 import { ELEMENT } from './element.js';
 import { NO_LABELS } from './label-columns.js';
 import { dropNames } from './names.js';
-import { type Block, EmptyRows, RowSource, reserveBlock } from './source.js';
+import { type Block, EmptyRows, materialise, RowSource, reserveBlock } from './source.js';
 
 /** histogram_count, _sum, _avg, _stddev and _stdvar: a number of each histogram. Floats are left out. */
 
@@ -21,7 +21,10 @@ export function isHistogramNumber(func: string): boolean {
 
 export function histogramNumberRows(func: string, child: RowSource): RowSource {
   const { context, steps } = child;
-  if (!child.mayHaveHistograms) return new EmptyRows(context, NO_LABELS, steps, null);
+  if (!child.mayHaveHistograms) {
+    if (context.hasNotes) materialise(child);
+    return new EmptyRows(context, NO_LABELS, steps, null);
+  }
   // Type and unit stay: they belong to the number as well.
   const nameId = context.space.find('__name__');
   return dropNames(new HistogramNumberRows(child, NUMBERS[func]!), false, nameId < 0 ? [] : [nameId]);

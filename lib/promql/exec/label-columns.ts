@@ -1,3 +1,4 @@
+import { type LabelMemo, remembered } from './label-memo.js';
 import type { SymbolSpace } from './symbol-space.js';
 
 /**
@@ -7,6 +8,8 @@ export interface LabelColumns {
   readonly count: number;
   readonly offsets: Uint32Array;
   readonly pairs: Uint32Array;
+  /** Present when later queries will meet these arrays again; everything kept in it follows from them alone. */
+  readonly memo?: LabelMemo;
 }
 
 export const NO_LABELS: LabelColumns = { count: 0, offsets: new Uint32Array(1), pairs: new Uint32Array(0) };
@@ -217,6 +220,10 @@ export function keysOf(labels: LabelColumns, rule: KeyRule, index: LabelIndex): 
 
 /** Whether two sets of the columns are equal; tells the first pair found, or null. */
 export function findDuplicate(labels: LabelColumns): [number, number] | null {
+  return remembered(labels.memo, 'duplicate', () => lookForDuplicate(labels));
+}
+
+function lookForDuplicate(labels: LabelColumns): [number, number] | null {
   const index = new LabelIndex(labels.count);
   const firsts: number[] = [];
   for (let i = 0; i < labels.count; i++) {

@@ -8,6 +8,8 @@ import type { RowSource } from './source.js';
 /** Value to set per series: an id, -1 to delete the label, -2 to leave the series as it is. */
 const DELETE = -1;
 const LEAVE = -2;
+/** Series between two looks at the clock: a regular expression takes some microseconds for each. */
+const POLL_SERIES = 256;
 
 /** Sets one label on every series and merges what became equal. Writing the name ends its delayed removal. */
 function setLabel(child: RowSource, target: string, valueFor: (i: number) => number): RowSource {
@@ -17,6 +19,7 @@ function setLabel(child: RowSource, target: string, valueFor: (i: number) => num
   const builder = new LabelBuilder(labels.count, labels.pairs.length + labels.count * 2);
   const marks = child.dropMarks === null ? null : child.dropMarks.slice();
   for (let i = 0; i < labels.count; i++) {
+    if (i % POLL_SERIES === 0) context.poll();
     const value = valueFor(i);
     if (value === LEAVE) {
       builder.copy(labels, i);

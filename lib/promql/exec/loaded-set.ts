@@ -35,7 +35,7 @@ export function loadSet(context: QueryContext, spec: SelectSpec, set: SeriesSet)
   const loaded = {
     spec,
     set,
-    labels: { count: set.seriesCount, offsets: set.labelOffsets, pairs: context.space.adopt(set) },
+    labels: context.space.adoptLabels(set),
     chunkOffsets: kernel.reserve((set.seriesCount + 1) * 4),
     chunkAddresses: kernel.reserve(chunkCount * 4),
     chunkLengths: kernel.reserve(chunkCount * 4),

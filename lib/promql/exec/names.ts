@@ -1,5 +1,6 @@
 import { type QueryContext, sameLabelsetError } from './context.js';
 import { findDuplicate, LabelBuilder, type LabelColumns, LabelIndex } from './label-columns.js';
+import { namesKey, remembered } from './label-memo.js';
 import {
   MaterialRows,
   materialise,
@@ -17,12 +18,28 @@ export function nameIds(context: QueryContext): number[] {
   return [space.find('__name__'), space.find('__type__'), space.find('__unit__')].filter((id) => id >= 0);
 }
 
-/** Label columns without some labels; `isUniform` when every set lost the same pairs, so distinct sets stay distinct. */
+/** Label columns without some labels. */
+interface RemainingLabels {
+  readonly labels: LabelColumns;
+  /** Whether every set lost the same pairs, so distinct sets stay distinct. */
+  readonly isUniform: boolean;
+}
+
+/** Removes labels by name from all sets, or from those that are marked. */
 export function removeLabels(
   labels: LabelColumns,
   ids: readonly number[],
   marks: Uint8Array | null = null,
-): { labels: LabelColumns; isUniform: boolean } {
+): RemainingLabels {
+  const key = marks === null ? namesKey('remove', ids) : null;
+  if (key === null || labels.memo === undefined) return remaining(labels, ids, marks);
+  return remembered(labels.memo, key, () => {
+    const left = remaining(labels, ids, null);
+    return { ...left, labels: { ...left.labels, memo: new Map() } };
+  });
+}
+
+function remaining(labels: LabelColumns, ids: readonly number[], marks: Uint8Array | null): RemainingLabels {
   const { count, offsets, pairs } = labels;
   const builder = new LabelBuilder(count, pairs.length);
   let firstLost: number[] | null = null;
@@ -87,11 +104,14 @@ export function mergeEqual(
 ): RowSource {
   const { context, steps, seriesCount } = source;
   const index = new LabelIndex(seriesCount);
-  const numbers = new Uint32Array(seriesCount);
+  const numbers = new Int32Array(seriesCount).fill(-1);
+  const rows = materialise(source);
+  // The order of one step is that of its elements: a row that is absent does not keep a place for an equal one.
+  const seen = steps === 1 ? rows.read(0, seriesCount).present : -1;
   for (let i = 0; i < seriesCount; i++) {
+    if (seen >= 0 && context.kernel.u8[seen + i] === 0) continue;
     numbers[i] = index.intern(labels.pairs, labels.offsets[i]!, labels.offsets[i + 1]!);
   }
-  const rows = materialise(source);
   const block = reserveBlock(context, index.count, steps);
   if (rows.mayHaveHistograms) block.histograms = noHistograms(index.count * steps);
   const { u8, f64 } = context.kernel;
@@ -100,6 +120,7 @@ export function mergeEqual(
   const mergedMarks = marks === null ? null : new Uint8Array(index.count);
   for (let i = 0; i < seriesCount; i++) {
     const number = numbers[i]!;
+    if (number < 0) continue;
     const read = rows.read(i, i + 1);
     const from = read.rows / 8;
     const to = block.rows / 8 + number * steps;

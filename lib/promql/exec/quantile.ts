@@ -1,8 +1,9 @@
 import { formatHistogram } from '../../histogram/index.js';
+import { QUANTILE_STEPS, QUANTILE_WORK_BYTES } from '../../kernel/index.js';
 import { formatF, formatG } from '../func/index.js';
 import { goQuote } from '../parse/index.js';
 import type { AggregateNode } from '../plan/index.js';
-import { groupSeries, inFirstOrder, noteIgnored } from './aggregate.js';
+import { groupSeries, inFirstOrder, noteFirsts, noteIgnored } from './aggregate.js';
 import { executionError } from './context.js';
 import { ELEMENT } from './element.js';
 import { floatsOnly } from './float-view.js';
@@ -25,31 +26,38 @@ export function quantileOfSeries(source: RowSource, node: AggregateNode, paramet
   for (let g = 0; g < groupCount; g++) begins[g + 1]! += begins[g]!;
   const members = new Uint32Array(seriesCount);
   const next = begins.slice();
+  let most = 0;
   for (let i = 0; i < seriesCount; i++) members[next[grouping.numbers[i]!]!++] = i;
+  for (let g = 0; g < groupCount; g++) most = Math.max(most, begins[g + 1]! - begins[g]!);
 
   const block = reserveBlock(context, groupCount, steps);
-  const work = kernel.reserve(seriesCount * 8);
-  const { f64, u8 } = kernel;
-  u8.fill(0, block.present, block.present + groupCount * steps);
-  const firsts = steps === 1 ? new Int32Array(groupCount).fill(-1) : null;
+  const membersAt = kernel.reserve(seriesCount * 4);
+  const quantiles = kernel.reserve(steps * 8);
+  const work = kernel.reserve(QUANTILE_WORK_BYTES + most * 8 * QUANTILE_STEPS);
+  kernel.u32.set(members, membersAt / 4);
+  kernel.f64.set(parameter.subarray(0, steps), quantiles / 8);
+  kernel.u8.fill(0, block.present, block.present + groupCount * steps);
   const all = rows.read(0, seriesCount);
-  const valuesAt = all.rows / 8;
-  const workAt = work / 8;
   for (let g = 0; g < groupCount; g++) {
-    for (let k = 0; k < steps; k++) {
-      let n = 0;
-      for (let m = begins[g]!; m < begins[g + 1]!; m++) {
-        const at = members[m]! * steps + k;
-        if (u8[all.present + at] === 0) continue;
-        if (firsts !== null && n === 0) firsts[g] = members[m]!;
-        f64[workAt + n++] = f64[valuesAt + at]!;
-      }
-      if (n === 0) continue;
-      f64[block.rows / 8 + g * steps + k] = kernel.functions.queryQuantile(work, n, parameter[k]!);
-      u8[block.present + g * steps + k] = 1;
+    const count = begins[g + 1]! - begins[g]!;
+    for (let k = 0; k < steps; k += QUANTILE_STEPS) {
+      kernel.functions.queryQuantileSteps(
+        membersAt + begins[g]! * 4,
+        count,
+        steps,
+        k,
+        all.rows,
+        all.present,
+        quantiles,
+        block.rows + g * steps * 8,
+        block.present + g * steps,
+        work,
+      );
+      context.poll();
     }
-    context.poll();
   }
+  const firsts = steps === 1 ? new Int32Array(groupCount).fill(-1) : null;
+  if (firsts !== null) noteFirsts(firsts, grouping.numbers, kernel.u8, all.present, 0, seriesCount);
   context.settle(heldBefore);
   const result = new MaterialRows(context, grouping.labels, steps, grouping.dropMarks, block);
   return firsts === null ? result : inFirstOrder(result, firsts);

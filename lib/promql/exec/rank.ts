@@ -148,6 +148,10 @@ export function rankSeries(
   const { numbers, labels } = groupSeries(context, child, node);
   const heaps: (Heap | undefined)[] = new Array(labels.count * steps);
   const isMixed = child.mayHaveHistograms;
+  // What a value must be better than to have a chance: the root of each full heap, and NaN where any value is to be
+  // looked at. Most values stop here.
+  const bars = new Float64Array(labels.count * steps).fill(Number.NaN);
+  const isBottom = node.op === 'bottomk';
   const rowsPerBlock = context.blockRows(steps);
   const groupOrder: number[] = [];
   const seenGroups = new Uint8Array(labels.count);
@@ -162,6 +166,8 @@ export function rankSeries(
       const present = block.present + (i - from) * steps;
       for (let k = 0; k < steps; k++) {
         if (u8[present + k] === 0) continue;
+        const bar = bars[heapBase + k]!;
+        if (isBottom ? f64[row + k]! >= bar : f64[row + k]! <= bar) continue;
         if (seenGroups[number] === 0) {
           seenGroups[number] = 1;
           groupOrder.push(number);
@@ -177,6 +183,8 @@ export function rankSeries(
         const value = isMixed && u8[present + k] === ELEMENT.histogram ? 0 : f64[row + k]!;
         if (heap.values.length < limit) heap.push(value, i);
         else if (!isLimit && heap.beats(value)) heap.replaceRoot(value, i);
+        else continue;
+        if (!isLimit && heap.values.length >= limit) bars[heapBase + k] = heap.values[0]!;
       }
     }
     context.poll();

@@ -8,9 +8,12 @@ import { findDuplicate } from './label-columns.js';
 import { BESIDE_FLOATS, checkCode, sizeColumns } from './loaded-set.js';
 import { labelSetOf } from './matching.js';
 import { removeMarkedNames } from './names.js';
+import { MatrixValue, resultColumns, VectorValue } from './result-columns.js';
 import { SampleWindows } from './sample-windows.js';
 import { SampleReader, type SeriesSamples } from './series-samples.js';
 import { materialise, type RowSource } from './source.js';
+
+const TRUNCATED = 'results truncated due to limit';
 
 /** Builds the answer out of rows: kernel memory to arrays of its own, ids to strings. */
 
@@ -53,7 +56,9 @@ export function resultValue(
       return { value: { type: 'rawMatrix', series }, sortMs: performance.now() - started };
     }
     case 'vector': {
-      const series = resultSeries(context, evaluator.rows(root.node));
+      const rows = removeMarkedNames(evaluator.rows(root.node));
+      if (!rows.mayHaveHistograms) return floatValue(context, rows, request);
+      const series = resultSeries(context, rows);
       const started = performance.now();
       if (!isInstant) series.sort(polled(byLabels, poll));
       const sortMs = performance.now() - started;
@@ -66,14 +71,27 @@ export function resultValue(
 
 function truncate<T>(context: QueryContext, series: T[], limit: number): T[] {
   if (limit === 0 || series.length <= limit) return series;
-  context.annotations.note('results truncated due to limit');
+  context.annotations.note(TRUNCATED);
   return series.slice(0, limit);
 }
 
-/** Series that have a value somewhere, with marked names dropped. */
-function resultSeries(context: QueryContext, evaluated: RowSource): ResultSeries[] {
-  let source = evaluated;
-  if (evaluated.dropMarks?.includes(1)) source = removeMarkedNames(evaluated);
+function floatValue(
+  context: QueryContext,
+  source: RowSource,
+  { isInstant, startMs, stepMs, limit }: ValueRequest,
+): { value: QueryValue; sortMs: number } {
+  const { columns: all, sortMs } = resultColumns(source, !isInstant);
+  let columns = all;
+  if (limit > 0 && all.rows.length > limit) {
+    context.annotations.note(TRUNCATED);
+    columns = all.truncated(limit);
+  }
+  const value = isInstant ? new VectorValue(startMs, columns) : new MatrixValue(startMs, stepMs, columns);
+  return { value, sortMs };
+}
+
+/** Series that have a value somewhere. */
+function resultSeries(context: QueryContext, source: RowSource): ResultSeries[] {
   const { steps, seriesCount, labels } = source;
   const duplicate = findDuplicate(labels) !== null;
   const filledOnly = new Set<string>();

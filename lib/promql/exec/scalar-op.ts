@@ -1,4 +1,4 @@
-import type { QueryKernel } from '../../kernel/index.js';
+import { COMPARISON } from '../../kernel/index.js';
 import { compareScalars, goAtan2, goPow } from '../func/index.js';
 import { isComparison } from '../parse/index.js';
 import type { ScalarOpNode } from '../plan/index.js';
@@ -58,12 +58,15 @@ class ScalarOpRows extends RowSource {
   private readonly child: RowSource;
   private readonly scalar: Float64Array;
   private readonly own: Block | null;
+  /** The scalar of each step in kernel memory. */
+  private readonly scalars: number;
 
   constructor(node: ScalarOpNode, child: RowSource, scalar: Float64Array) {
     super(child.context, child.labels, child.steps, child.dropMarks);
     this.node = node;
     this.child = child;
     this.scalar = scalar;
+    this.scalars = child.context.kernel.reserve(child.steps * 8);
     const rows = Math.min(child.context.blockRows(child.steps), child.seriesCount);
     this.own = child.isScratch ? null : reserveBlock(child.context, rows, child.steps);
   }
@@ -75,8 +78,16 @@ class ScalarOpRows extends RowSource {
     const elements = (to - from) * steps;
     if (!isComparison(node.op)) arithmetic(kernel.f64, block.rows / 8, elements, scalar, node);
     else if (node.returnBool) compareToBool(kernel.f64, block.rows / 8, elements, scalar, node);
-    else filter(kernel, block, elements, scalar, node);
+    else this.filter(block, to - from);
     return block;
+  }
+
+  private filter(block: Block, series: number): void {
+    const { node, scalar, steps, scalars } = this;
+    const { kernel } = this.context;
+    kernel.f64.set(scalar, scalars / 8);
+    const operator = COMPARISON[vectorSide(node) as keyof typeof COMPARISON];
+    kernel.functions.queryFilter(operator, series, steps, block.rows, block.present, scalars);
   }
 }
 
@@ -164,23 +175,6 @@ function compareToBool(
   const op = vectorSide(node);
   for (let i = begin, k = 0; i < begin + elements; i++) {
     values[i] = compareScalars(op, values[i]!, scalar[k]!) ? 1 : 0;
-    if (++k === steps) k = 0;
-  }
-}
-
-function filter(
-  kernel: QueryKernel,
-  block: Block,
-  elements: number,
-  scalar: Float64Array,
-  node: ScalarOpNode,
-): void {
-  const { f64, u8 } = kernel;
-  const steps = scalar.length;
-  const op = vectorSide(node);
-  const begin = block.rows / 8;
-  for (let i = 0, k = 0; i < elements; i++) {
-    if (!compareScalars(op, f64[begin + i]!, scalar[k]!)) u8[block.present + i] = 0;
     if (++k === steps) k = 0;
   }
 }

@@ -1,7 +1,6 @@
 import type { VectorMatching } from '../parse/index.js';
 import { findDuplicate, keyRule, keysOf, LabelBuilder, LabelIndex } from './label-columns.js';
 import { mergeEqual } from './names.js';
-import { pickLabels } from './rank.js';
 import {
   type Block,
   copyHistograms,
@@ -10,7 +9,6 @@ import {
   noHistograms,
   RowSource,
   reserveBlock,
-  SelectedRows,
 } from './source.js';
 
 /** `and`, `or`, `unless`: presence of signatures per step decides, values pass through. */
@@ -128,18 +126,5 @@ function unionRows(
   }
   const rows = new MaterialRows(context, builder.columns, steps, marks, block);
   if (findDuplicate(rows.labels) === null) return rows;
-  // The order of one step is that of its elements: a right one does not take the place of an absent left one.
-  const shown = steps === 1 ? presentRows(rows) : rows;
-  return mergeEqual(shown, shown.labels, shown.dropMarks, false);
-}
-
-/** The rows of one step that have a value. */
-function presentRows(rows: MaterialRows): RowSource {
-  const { present } = rows.read(0, rows.seriesCount);
-  const { u8 } = rows.context.kernel;
-  const picks = Uint32Array.from({ length: rows.seriesCount }, (_, i) => i).filter(
-    (i) => u8[present + i] !== 0,
-  );
-  const { labels, marks } = pickLabels(rows.labels, rows.dropMarks, picks);
-  return new SelectedRows(rows, labels, marks, picks);
+  return mergeEqual(rows, rows.labels, marks, false);
 }

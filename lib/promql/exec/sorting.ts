@@ -1,4 +1,5 @@
 import { compareLabelSets } from '../../labels/index.js';
+import { polled } from '../../storage/index.js';
 import { naturalLess } from '../func/index.js';
 import { labelIdOf } from './label-columns.js';
 import { labelSetOf } from './matching.js';
@@ -18,7 +19,9 @@ export function sortRows(
   const values = f64.subarray(block.rows / 8, block.rows / 8 + seriesCount);
   const order: number[] = [];
   for (let i = 0; i < seriesCount; i++) if (u8[block.present + i] !== 0) order.push(i);
-  order.sort(labelNames === null ? byValue(values, isDescending) : byLabels(child, labelNames, isDescending));
+  const compare =
+    labelNames === null ? byValue(values, isDescending) : byLabels(child, labelNames, isDescending);
+  order.sort(polled(compare, () => context.poll()));
   const { labels, marks } = pickLabels(child.labels, child.dropMarks, order);
   return new SelectedRows(child, labels, marks, Uint32Array.from(order));
 }

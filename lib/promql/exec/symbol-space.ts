@@ -1,5 +1,7 @@
 import { compareUtf8 } from '../../labels/index.js';
 import type { SeriesSet, Symbols } from '../../storage/index.js';
+import type { LabelColumns } from './label-columns.js';
+import { remembered } from './label-memo.js';
 
 /** Ids from here on belong to strings that the first series set does not know. */
 const EXTRA_BEGIN = 0x8000_0000;
@@ -15,8 +17,16 @@ export class SymbolSpace {
   private readonly texts = new Map<number, string>();
   private readonly translations = new Map<Symbols, Map<number, number>>();
 
-  /** Label pairs of a series set in ids of this space. Adopt all sets before interning anything else. */
-  adopt(set: SeriesSet): Uint32Array {
+  /** Label sets of a series set in ids of this space. Adopt all sets before interning anything else. */
+  adoptLabels(set: SeriesSet): LabelColumns {
+    const { seriesCount: count, labelOffsets: offsets, labels, labelMemo: memo } = set;
+    const pairs = this.adopt(set);
+    // What was kept with the labels is in the ids of their source.
+    if (memo === undefined || pairs !== labels) return { count, offsets, pairs };
+    return remembered(memo, 'columns', () => ({ count, offsets, pairs, memo }));
+  }
+
+  private adopt(set: SeriesSet): Uint32Array {
     this.base ??= set.symbols;
     if (set.symbols === this.base) return set.labels;
     let known = this.translations.get(set.symbols);
@@ -35,6 +45,11 @@ export class SymbolSpace {
       labels[i] = mapped;
     }
     return labels;
+  }
+
+  /** Whose ids those of this space are, as far as they are below 2^31; null before any set was adopted. */
+  get symbols(): Symbols | null {
+    return this.base;
   }
 
   text(id: number): string {

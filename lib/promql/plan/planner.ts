@@ -308,7 +308,8 @@ export class Planner {
       rangeMs,
       withoutChunks: false,
       limit: 0,
-      newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs,
+      // Statistics of histograms tell resets from the samples before.
+      newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs && !scope.isStatistics,
     };
     return this.interner.select(selector.matchers, hints, selector.pos);
   }

@@ -30,12 +30,15 @@ const SYMBOL_BYTES = 16;
 const PAIR_BYTES = 32;
 const SERIES_BYTES = 64;
 const CHUNK_PAYLOAD = 24;
+const CHUNK_LARGEST_BYTES = 1152;
 const CHUNK_LONG_BYTES = 24;
 const CHUNK_LONG_PAYLOAD = 32;
 const FLAG_SEALED = 1;
 const FLAG_FORWARD = 4;
 const FLAG_HISTOGRAM = 8;
 const TOMBSTONE = 0xffffffff;
+/** Beside the write position of a series while its newest sample is being replaced. */
+const SERIES_BUSY = 0x80000000;
 
 export const CHUNK_KIND_RAW = 2;
 const CHUNK_KIND_HISTOGRAM = 3;
@@ -54,6 +57,11 @@ export class HeadMemory {
   #byteLength: number;
   #generation: number;
   #texts: (string | undefined)[];
+  /** Work area of `touchSeries`. */
+  private chunks = new Uint32Array(0);
+  /** What `newestSample` found. */
+  valueLow = 0;
+  valueHigh = 0;
 
   constructor(memory: WebAssembly.Memory) {
     this.#memory = memory;
@@ -281,6 +289,48 @@ export class HeadMemory {
     return page === 0 ? 0 : page + (ref & PAGE_MASK) * SERIES_BYTES;
   }
 
+  /**
+   * Brings what a select will read of a run of series into the processor's cache: records and, for those with chunks,
+   * chunks as far back as a time. Series by series, each read would have to wait for the one before, pointer by pointer;
+   * here the reads of one kind are made for all series, and wait together.
+   * @param refs ascending
+   * @returns a number without meaning, so that no read is left out
+   */
+  touchSeries(refs: Uint32Array, from: number, to: number, withChunks: boolean, minTimeMs: number): number {
+    if (to - from > this.chunks.length) this.chunks = new Uint32Array(to - from);
+    const { chunks } = this;
+    const words = this.#words;
+    let count = 0;
+    let sum = 0;
+    let page = -1;
+    let pageWord = 0;
+    for (let i = from; i < to; i++) {
+      const ref = refs[i]!;
+      if (ref >>> PAGE_BITS !== page) {
+        page = ref >>> PAGE_BITS;
+        pageWord = this.#fixed(SERIES_DIR + page * 4) >>> 2;
+      }
+      if (pageWord === 0) continue;
+      // Undefined beyond what of a grown memory is known: such series are not prepared.
+      chunks[count++] = words[pageWord + (((ref & PAGE_MASK) * SERIES_BYTES) >>> 2) + 5] ?? 0;
+    }
+    if (!withChunks) return chunks[0]!;
+    while (count > 0) {
+      let left = 0;
+      for (let i = 0; i < count; i++) sum += words[chunks[i]! >>> 2] ?? 0;
+      for (let i = 0; i < count; i++) {
+        const chunk = chunks[i]!;
+        if (chunk === 0 || chunk + CHUNK_LARGEST_BYTES > this.#byteLength) continue;
+        const at = chunk >>> 2;
+        const end = (chunk + CHUNK_PAYLOAD + (words[at + 1]! & 0xffff)) >>> 2;
+        for (let line = at + 16; line < end; line += 16) sum += words[line]!;
+        if (this.chunkMinTime(chunk) > minTimeMs) chunks[left++] = words[at]!;
+      }
+      count = left;
+    }
+    return sum;
+  }
+
   /** Address of the label list of a series (u32 count, pair ids by label name), or 0 when it is dead. */
   seriesLabels(series: number): number {
     return this.load(series + 16);
@@ -319,31 +369,24 @@ export class HeadMemory {
   }
 
   /**
-   * Writes the newest in-order sample as a chunk of its own to `target` and returns its byte length, 18 at most, or 0
-   * when a newer one has just taken its place.
-   * @param time end of the series' newest chunk, read before
+   * Reads the newest in-order sample of a series from its record: its value bits are in `valueLow` and `valueHigh` then.
+   * @returns its time, or NaN when the series has no sample in order or a newer one is just taking its place
    */
-  newestSampleInto(series: number, time: number, target: Uint8Array, address: number): number {
-    // The writer stores time, value and the chunk's end in this order, and we read them backwards: as long as the time
-    // is the one that the chunk's end told, the value is its own.
-    const low = this.load(series + 32);
-    const high = this.load(series + 36);
-    if ((this.load(series + 28) | 0) * 2 ** 32 + this.load(series + 24) !== time) return 0;
-    let at = address;
-    target[at++] = 0;
-    target[at++] = 1;
-    let zigzag = time < 0 ? -2 * time - 1 : 2 * time;
-    while (zigzag >= 0x80) {
-      target[at++] = (zigzag % 0x80) | 0x80;
-      zigzag = Math.floor(zigzag / 0x80);
-    }
-    target[at++] = zigzag;
-    for (let shift = 24; shift >= 0; shift -= 8) {
-      target[at] = high >>> shift;
-      target[at + 4] = low >>> shift;
-      at++;
-    }
-    return at + 4 - address;
+  newestSample(series: number): number {
+    if (series + SERIES_BYTES > this.#byteLength) this.#grow();
+    const words = this.#words;
+    const at = series >>> 2;
+    if (Atomics.load(words, at + 5) === 0) return Number.NaN;
+    // The writer marks the record, stores time and value, and takes the mark away; we read the other way round. No mark:
+    // the sample of this time was complete. The same time again: the next one's value was not there yet.
+    const timeLow = Atomics.load(words, at + 6);
+    const timeHigh = Atomics.load(words, at + 7);
+    if (Atomics.load(words, at + 11) >= SERIES_BUSY) return Number.NaN;
+    this.valueLow = Atomics.load(words, at + 8);
+    this.valueHigh = Atomics.load(words, at + 9);
+    if (Atomics.load(words, at + 6) !== timeLow || Atomics.load(words, at + 7) !== timeHigh)
+      return Number.NaN;
+    return (timeHigh | 0) * 2 ** 32 + timeLow;
   }
 
   newestLateChunk(series: number): number {

@@ -13,8 +13,10 @@ import {
 } from '../../storage/index.js';
 import { CHUNK_KIND_RAW, HeadMemory } from './head-memory.js';
 import { HeadPostings } from './head-postings.js';
-import { type Selection, SelectionCache } from './selection-cache.js';
+import { pickLabels, type Selection, SelectionCache } from './selection-cache.js';
 
+/** Series whose records and chunks are read ahead at once: they should fit into the second-level cache. */
+const TOUCHED_SERIES = 256;
 /** Chunks are gathered in slabs of this size: few reservations, little waste. */
 const SLAB_BYTES = 256 * 1024;
 /** Series visited between two looks at whether somebody still waits: a millisecond or two. */
@@ -26,8 +28,11 @@ const LATE_SAMPLES_PER_CHUNK = 240;
  * sample is decoded from its chunk, whose count the writer publishes with a fence.
  */
 const STORES_IN_ORDER = process.arch === 'x64' || process.arch === 'ia32';
-/** What a chunk of one sample takes at most: count, time, value. */
-const ONE_SAMPLE_BYTES = 20;
+/** A chunk of one sample whose time takes six bytes: count, time, value. */
+const ONE_SAMPLE_BYTES = 16;
+/** Times of which that is so, the years 1970 to 2039. */
+const SIX_BYTES_MIN = 2 ** 34;
+const SIX_BYTES_END = 2 ** 41;
 
 /**
  * A head as a source of series, read from a query thread while the ingest thread goes on writing. One reader serves one
@@ -36,7 +41,8 @@ const ONE_SAMPLE_BYTES = 20;
 export class HeadReader implements Queryable {
   readonly #memory: HeadMemory;
   readonly #postings: HeadPostings;
-  readonly #symbols: Symbols;
+  /** A new one for every generation: whoever keeps something by id keeps it by this object. */
+  #symbols: Symbols;
   readonly #selections: SelectionCache;
   readonly #number: number;
   #generation = -1;
@@ -47,10 +53,7 @@ export class HeadReader implements Queryable {
     this.#number = selections.nextReader();
     this.#memory = new HeadMemory(memory);
     this.#postings = new HeadPostings(this.#memory);
-    this.#symbols = {
-      text: (id) => this.#memory.text(id),
-      find: (text) => this.#memory.findSymbol(text) || -1,
-    };
+    this.#symbols = symbolsOf(this.#memory);
   }
 
   /** Takes note of growth and of ids that mean something else now. */
@@ -58,6 +61,7 @@ export class HeadReader implements Queryable {
     const generation = this.#memory.begin();
     if (generation === this.#generation) return;
     this.#generation = generation;
+    this.#symbols = symbolsOf(this.#memory);
     this.#postings.clear();
   }
 
@@ -71,7 +75,12 @@ export class HeadReader implements Queryable {
     const selection = this.#selections.select(scope, matchers, this.#memory, this.#postings);
     const columns = new SeriesColumns(this.#memory, this.#symbols, arena, hints, selection);
     const count = selection.refs.length;
+    const withChunks = !hints.withoutChunks && hints.newestOnly !== true;
     for (let i = 0; i < count; i++) {
+      if (i % TOUCHED_SERIES === 0) {
+        const to = Math.min(count, i + TOUCHED_SERIES);
+        this.#memory.touchSeries(selection.refs, i, to, withChunks, hints.minTimeMs);
+      }
       columns.add(i);
       if (hints.limit > 0 && columns.seriesCount >= hints.limit) break;
     }
@@ -169,6 +178,10 @@ export class HeadReader implements Queryable {
   }
 }
 
+function symbolsOf(memory: HeadMemory): Symbols {
+  return { text: (id) => memory.text(id), find: (text) => memory.findSymbol(text) || -1 };
+}
+
 function limited<T>(items: T[], limit: number): T[] {
   return limit > 0 && items.length > limit ? items.slice(0, limit) : items;
 }
@@ -194,6 +207,9 @@ class SeriesColumns {
   #slabEnd = 0;
   #slab: Uint8Array = new Uint8Array(0);
   #slabWords: Uint32Array = new Uint32Array(0);
+  #headTime = Number.NaN;
+  #headLow = 0;
+  #headHigh = 0;
   // Chunks of the series in hand, newest first.
   #found = new Uint32Array(16);
   readonly #lateHistograms: number[] = [];
@@ -227,11 +243,11 @@ class SeriesColumns {
     const series = memory.seriesAddress(this.#selection.refs[pick]!);
     if (series === 0 || memory.seriesLabels(series) === 0) return;
     const { minTimeMs, maxTimeMs, newestOnly, withoutChunks } = this.#hints;
-    const newest = memory.newestChunk(series);
-    if (newestOnly === true && newest !== 0 && !withoutChunks && this.#addNewest(series, newest)) {
+    if (STORES_IN_ORDER && newestOnly === true && !withoutChunks && this.#addNewest(series)) {
       this.#end(pick);
       return;
     }
+    const newest = memory.newestChunk(series);
     let found = 0;
     for (let chunk = newest; chunk !== 0; chunk = memory.olderChunk(chunk)) {
       memory.chunkSampleCount(chunk);
@@ -264,24 +280,49 @@ class SeriesColumns {
     this.#chunkOffsets[this.seriesCount] = this.#chunkCount;
   }
 
-  /** The newest sample alone, without looking at the chunk's bits; false when that does not answer the select. */
-  #addNewest(series: number, chunk: number): boolean {
+  /** The newest sample alone, without a look at chunks; false when that does not answer the select. */
+  #addNewest(series: number): boolean {
     const memory = this.#memory;
     const { minTimeMs, maxTimeMs } = this.#hints;
     // A series that lags behind the others may have late samples that are newer than its newest in-order one.
-    if (!STORES_IN_ORDER || memory.newestLateChunk(series) !== 0) return false;
-    const time = memory.chunkMaxTime(chunk);
-    if (time < minTimeMs || time > maxTimeMs) return false;
-    if (memory.chunkEncoding(chunk) !== CHUNK_ENCODING.xor) {
-      // The chunk that holds it is little to copy, but the others need not be looked at.
-      this.#copyChunk(chunk);
-      return true;
-    }
+    const newest = memory.newestChunk(series);
+    if (newest === 0 || memory.newestLateChunk(series) !== 0) return false;
+    const time = memory.newestSample(series);
+    if (Number.isNaN(time)) return this.#addNewestHistogram(newest);
+    if (!(time >= minTimeMs && time <= maxTimeMs && time >= SIX_BYTES_MIN && time < SIX_BYTES_END))
+      return false;
+    if (time !== this.#headTime) this.#setHead(time);
     const address = this.#room(ONE_SAMPLE_BYTES);
-    const byteLength = memory.newestSampleInto(series, time, this.#slab, address);
-    if (byteLength === 0) return false;
-    this.#addChunk(address, byteLength, time, time, CHUNK_ENCODING.xor);
+    const words = this.#slabWords;
+    const at = address >>> 2;
+    words[at] = this.#headLow;
+    words[at + 1] = this.#headHigh;
+    words[at + 2] = swapped(memory.valueHigh);
+    words[at + 3] = swapped(memory.valueLow);
+    this.#addChunk(address, ONE_SAMPLE_BYTES, time, time, CHUNK_ENCODING.xor);
     return true;
+  }
+
+  /** The chunk of histograms that holds the newest sample: little to copy, and the others need not be looked at. */
+  #addNewestHistogram(chunk: number): boolean {
+    const memory = this.#memory;
+    if (memory.chunkEncoding(chunk) === CHUNK_ENCODING.xor) return false;
+    memory.chunkSampleCount(chunk);
+    const time = memory.chunkMaxTime(chunk);
+    if (time < this.#hints.minTimeMs || time > this.#hints.maxTimeMs) return false;
+    this.#copyChunk(chunk);
+    return true;
+  }
+
+  /** The first eight bytes of a chunk of one sample: count and time, which many series have in common. */
+  #setHead(time: number): void {
+    this.#headTime = time;
+    const low = (2 * time) % 2 ** 28;
+    const high = Math.floor((2 * time) / 2 ** 28);
+    const byte = (n: number, shift: number) => ((n >>> shift) & 0x7f) | 0x80;
+    this.#headLow = 0x100 | (byte(low, 0) << 16) | (byte(low, 7) << 24);
+    this.#headHigh =
+      byte(low, 14) | (byte(low, 21) << 8) | (byte(high, 0) << 16) | (((high >>> 7) & 0x7f) << 24);
   }
 
   #room(byteLength: number): number {
@@ -377,10 +418,14 @@ class SeriesColumns {
 
   finish(): SeriesSet {
     const chunks = this.#chunkCount;
+    const picks = this.#picks.subarray(0, this.seriesCount);
+    const { labelOffsets, labels, labelMemo } = pickLabels(this.#selection, picks);
     return {
       symbols: this.#symbols,
       seriesCount: this.seriesCount,
-      ...this.#labels(),
+      labelOffsets,
+      labels,
+      labelMemo,
       chunkOffsets: this.#chunkOffsets.subarray(0, this.seriesCount + 1),
       chunkAddresses: this.#addresses.subarray(0, chunks),
       chunkByteLengths: this.#byteLengths.subarray(0, chunks),
@@ -389,21 +434,6 @@ class SeriesColumns {
       chunkEncodings: this.#encodings.subarray(0, chunks),
       warnings: [],
     };
-  }
-
-  #labels(): { labelOffsets: Uint32Array; labels: Uint32Array } {
-    const { refs, labelOffsets, labels } = this.#selection;
-    const count = this.seriesCount;
-    if (count === refs.length) return { labelOffsets, labels };
-    const offsets = new Uint32Array(count + 1);
-    const kept = new Uint32Array(labels.length);
-    let end = 0;
-    for (let i = 0; i < count; i++) {
-      const pick = this.#picks[i]!;
-      for (let p = labelOffsets[pick]!; p < labelOffsets[pick + 1]!; p++) kept[end++] = labels[p]!;
-      offsets[i + 1] = end;
-    }
-    return { labelOffsets: offsets, labels: kept.subarray(0, end) };
   }
 }
 
@@ -449,6 +479,10 @@ export function collectLate(
     count++;
   }
   return { timestamps, values, count };
+}
+
+function swapped(word: number): number {
+  return (word >>> 24) | ((word >>> 8) & 0xff00) | ((word << 8) & 0xff0000) | (word << 24);
 }
 
 function grown(old: Uint32Array): Uint32Array<ArrayBuffer> {

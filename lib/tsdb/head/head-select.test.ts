@@ -19,7 +19,6 @@ describe('a select of the newest samples', () => {
     ['in the middle of a chunk', [T0, T0 + 15_000, T0 + 31_000], (t) => bitsOf(t / 7), T0 + 60_000],
     ['at the very end of the range', [T0, T0 + 15_000], (t) => bitsOf(t), T0 + 15_000],
     ['that is a stale marker', [T0, T0 + 1], () => STALE, T0 + 5],
-    ['before 1970', [-9_000_000, -8_000_000], (t) => bitsOf(t), 0],
     [
       'after several chunks',
       Array.from({ length: 1000 }, (_, i) => T0 + i * 15_000),
@@ -34,6 +33,17 @@ describe('a select of the newest samples', () => {
     const [found] = await selectAll(reader, [], newest - 1000, maxTimeMs, true);
     expect(found!.chunks).toHaveLength(1);
     expect([...samplesOf(found!)]).toEqual([[newest, BigInt.asUintN(64, bits(newest))]]);
+  });
+
+  test.each([
+    ['before 1970', -8_000_000],
+    ['soon after 1970', 8_000_000],
+    ['in the far future', 2 ** 41],
+  ])('finds the newest sample %s', async (_name, time) => {
+    const { head, reader } = newHead();
+    for (const t of [time - 1000, time]) push(head, [series({ __name__: 'm' }, [t, bitsOf(t)])]);
+    const [found] = await selectAll(reader, [], time - 1000, time, true);
+    expect(samplesOf(found!).get(time)).toBe(BigInt.asUintN(64, bitsOf(time)));
   });
 
   test('before the newest sample answers as any other select', async () => {

@@ -3,11 +3,19 @@ import type { Matcher } from '../../matcher/index.js';
 import type { HeadMemory } from './head-memory.js';
 import type { HeadPostings } from './head-postings.js';
 
-/** Refs with the labels of each, as symbol ids: those of `refs[i]` at `labels[labelOffsets[i] .. labelOffsets[i + 1])`. */
-export interface Selection {
-  readonly refs: Uint32Array;
+/** Label sets as symbol ids: those of i at `labels[labelOffsets[i] .. labelOffsets[i + 1])`. */
+export interface SelectedLabels {
   readonly labelOffsets: Uint32Array;
   readonly labels: Uint32Array;
+  /** See `SeriesSet.labelMemo`. */
+  readonly labelMemo: Map<string, unknown>;
+}
+
+/** Refs with the labels of each. */
+export interface Selection extends SelectedLabels {
+  readonly refs: Uint32Array;
+  /** The labels of the last answer that left out some of the series, and which it had. */
+  partial: (SelectedLabels & { readonly picks: Uint32Array }) | null;
   /** Series from this ref on have not been looked at. */
   readonly seriesLimit: number;
 }
@@ -66,7 +74,37 @@ export class SelectionCache {
 }
 
 function byteLength({ refs, labelOffsets, labels }: Selection): number {
-  return 256 + refs.byteLength + labelOffsets.byteLength + labels.byteLength;
+  // Twice: for what readers keep with the labels.
+  return 256 + 2 * (refs.byteLength + labelOffsets.byteLength + labels.byteLength);
+}
+
+/** The labels of the series at `picks` (ascending), the same arrays as long as the picks stay the same. */
+export function pickLabels(selection: Selection, picks: Uint32Array): SelectedLabels {
+  const { refs, labels, labelOffsets, partial } = selection;
+  const count = picks.length;
+  if (count === refs.length) return selection;
+  if (partial !== null && isEqual(partial.picks, picks)) return partial;
+  const offsets = new Uint32Array(count + 1);
+  const kept = new Uint32Array(labels.length);
+  let end = 0;
+  for (let i = 0; i < count; i++) {
+    const pick = picks[i]!;
+    for (let p = labelOffsets[pick]!; p < labelOffsets[pick + 1]!; p++) kept[end++] = labels[p]!;
+    offsets[i + 1] = end;
+  }
+  selection.partial = {
+    picks: picks.slice(),
+    labelOffsets: offsets,
+    labels: kept.slice(0, end),
+    labelMemo: new Map(),
+  };
+  return selection.partial;
+}
+
+function isEqual(a: Uint32Array, b: Uint32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 function withLabels(memory: HeadMemory, refs: Uint32Array, seriesLimit: number): Selection {
@@ -83,7 +121,8 @@ function withLabels(memory: HeadMemory, refs: Uint32Array, seriesLimit: number):
     }
     labelOffsets[i + 1] = end;
   }
-  return { refs, labelOffsets, labels: labels.slice(0, end), seriesLimit };
+  const kept = { labelOffsets, labels: labels.slice(0, end), labelMemo: new Map() };
+  return { refs, ...kept, partial: null, seriesLimit };
 }
 
 function joined(first: Selection, second: Selection): Selection {
@@ -97,7 +136,7 @@ function joined(first: Selection, second: Selection): Selection {
   for (let i = 0; i < second.refs.length; i++) {
     labelOffsets[first.refs.length + 1 + i] = first.labels.length + second.labelOffsets[i + 1]!;
   }
-  return { refs, labelOffsets, labels, seriesLimit };
+  return { refs, labelOffsets, labels, labelMemo: new Map(), partial: null, seriesLimit };
 }
 
 function copied(array: Uint32Array, length: number): Uint32Array<ArrayBuffer> {

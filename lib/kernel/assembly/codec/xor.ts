@@ -31,6 +31,23 @@ function dodOf(raw: u64, n: u64): i64 {
   return <i64>(raw - (<u64>(raw > <u64>1 << (n - 1)) << n));
 }
 
+// Bits in which the times decoded so far differ from what their columns held before.
+let changes: u64 = 0;
+
+/** Begins to watch whether decoding changes the columns of times. */
+// @ts-ignore: decorator
+@inline
+export function watchTimes(): void {
+  changes = 0;
+}
+
+/** Whether all times decoded since `watchTimes` stood where they were written already. */
+// @ts-ignore: decorator
+@inline
+export function sameTimes(): bool {
+  return changes == 0;
+}
+
 /**
  * Decodes a whole chunk to columns: timestamps as f64 ms and values as raw bits, never touched by a float operation,
  * so stale markers and other NaNs stay as they are. Both columns must hold the declared number of samples; up to 16
@@ -47,9 +64,13 @@ export function xorDecode(chunk: usize, len: u32, tsOut: usize, valuesOut: usize
   if (p == 0 || end - p < 8) return -1;
   let bits = bswap<u64>(load<u64>(p));
   p += 8;
+  let changed = load<u64>(tsOut) ^ reinterpret<u64>(<f64>t);
   store<f64>(tsOut, <f64>t);
   store<u64>(valuesOut, bits);
-  if (count == 1) return 1;
+  if (count == 1) {
+    changes |= changed;
+    return 1;
+  }
   let delta = <i64>readUvarint(p, end);
   p = varintEnd();
   if (p == 0) return -1;
@@ -67,7 +88,9 @@ export function xorDecode(chunk: usize, len: u32, tsOut: usize, valuesOut: usize
   while (true) {
     tsOut += 8;
     valuesOut += 8;
-    store<f64>(tsOut, <f64>t);
+    const time = <f64>t;
+    changed |= load<u64>(tsOut) ^ reinterpret<u64>(time);
+    store<f64>(tsOut, time);
     if (<i64>word >= 0) pos += 1;
     else {
       if ((word & 0x4000000000000000) == 0) pos += 2;
@@ -113,5 +136,6 @@ export function xorDecode(chunk: usize, len: u32, tsOut: usize, valuesOut: usize
     }
     t += delta;
   }
+  changes |= changed;
   return <i32>count;
 }

@@ -2,6 +2,7 @@
 import { digitsScratch, writeDouble } from './digits';
 import { shortestTable } from './shortest';
 
+export { formatDone, formatSeries, formatVector } from './series';
 export { formatRow, formatSteps, formatTimedRow } from './rows';
 
 /** Where the table of powers of ten (617 x 16 bytes, filled by the host) and 48 bytes of scratch are. */

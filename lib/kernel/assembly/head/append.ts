@@ -5,7 +5,7 @@ import {
   CHUNK_PREV, CHUNK_SPAN, CODE_ACCEPTED, CODE_ACCEPTED_OOO, CODE_COUNT, CODE_DUPLICATE, CODE_FUTURE, CODE_NEW_VALUE,
   CODE_OUT_OF_BOUNDS, CODE_OUT_OF_ORDER, CODE_SERIES_REFUSED, CODE_TOO_OLD, FLAG_HISTOGRAM, FLAG_SEALED, ROOT_CODE_COUNTS,
   ROOT_CODE_FIRST, ROOT_MAX_TIME, ROOT_MIN_TIME, SERIES_BIT, SERIES_CAPACITY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_DELTA,
-  SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
+  SERIES_BUSY, SERIES_LAST_TIME, SERIES_LAST_VALUE, SERIES_LEADING, SERIES_NEXT_AT, SERIES_OOO, SERIES_TRAILING,
 } from './layout';
 import { trimHistogram } from './histograms';
 import { retire } from './retire';
@@ -82,6 +82,15 @@ export function raiseMinTime(timeMs: f64): void {
   putBits(base, bit + 32, v & 0xffffffff, 32);
 }
 
+/** Notes the newest sample and the write position behind it, in the order on which readers rely. */
+// @ts-ignore: decorator
+@inline function setNewest(s: usize, t: i64, v: u64, bit: u32): void {
+  store<u32>(s, bit | SERIES_BUSY, SERIES_BIT);
+  store<i64>(s, t, SERIES_LAST_TIME);
+  store<u64>(s, v, SERIES_LAST_VALUE);
+  store<u32>(s, bit, SERIES_BIT);
+}
+
 function newChunk(s: usize, t: i64, v: u64): bool {
   // A series' chunks resemble each other: the last one tells how large this one will be, and spares copying as it grows.
   const old = load<u32>(s, SERIES_CHUNK);
@@ -110,7 +119,6 @@ function newChunk(s: usize, t: i64, v: u64): bool {
   p += 8;
   const bytes = <u32>(p - chunk) - CHUNK_HEADER_BYTES;
   store<u16>(chunk, <u16>bytes, CHUNK_BYTES);
-  store<u32>(s, bytes << 3, SERIES_BIT);
   store<u16>(s, <u16>(size - CHUNK_HEADER_BYTES), SERIES_CAPACITY);
   store<u8>(s, 0xff, SERIES_LEADING);
   store<u8>(s, 0, SERIES_TRAILING);
@@ -121,8 +129,7 @@ function newChunk(s: usize, t: i64, v: u64): bool {
   store<u32>(s, 0, SERIES_FLAGS);
   store<u32>(chunk, 1, CHUNK_COUNT);
   // Before the chunk is published: who sees the chunk may take the newest sample from the series record.
-  store<i64>(s, t, SERIES_LAST_TIME);
-  store<u64>(s, v, SERIES_LAST_VALUE);
+  setNewest(s, t, v, bytes << 3);
   atomic.store<u32>(s + SERIES_CHUNK, <u32>chunk);
   return true;
 }
@@ -265,10 +272,7 @@ function appendInOrder(s: usize, t: i64, v: u64): i32 {
     }
     bit += significantBits;
   }
-  store<u32>(s, bit, SERIES_BIT);
-  // In this order: the time tells a reader of the newest sample whether the value belongs to it.
-  store<i64>(s, t, SERIES_LAST_TIME);
-  store<u64>(s, v, SERIES_LAST_VALUE);
+  setNewest(s, t, v, bit);
   store<u16>(chunk, <u16>((bit + 7) >> 3), CHUNK_BYTES);
   store<u32>(chunk, <u32>(t - minTime), CHUNK_SPAN);
   // Last, and atomically: a reader that sees this count sees every bit it needs.

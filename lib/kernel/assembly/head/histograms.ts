@@ -6,7 +6,7 @@ import { noteChunk, noteTime, trimChunk } from './append';
 import {
   CHUNK_BYTES, CHUNK_COUNT, CHUNK_HEADER_BYTES, CHUNK_KIND, CHUNK_KIND_RAW, CHUNK_KIND_XOR, CHUNK_LONG_BYTES, CHUNK_LONG_CAPACITY,
   CHUNK_LONG_PAYLOAD, CHUNK_MARKED, CHUNK_MIN_TIME, CHUNK_PREV, CHUNK_SPAN, CODE_ACCEPTED_OOO, CODE_DUPLICATE, CODE_NEW_VALUE,
-  FLAG_HISTOGRAM, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_TIME, SERIES_OOO,
+  FLAG_HISTOGRAM, SERIES_BIT, SERIES_BUSY, SERIES_CHUNK, SERIES_FLAGS, SERIES_LAST_TIME, SERIES_OOO,
 } from './layout';
 import { retire } from './retire';
 import { seriesAt } from './series';
@@ -88,6 +88,8 @@ export function histogramAppend(ref: u32, kind: u32, mode: u32, timeMs: f64, fro
     store<u32>(chunk, n, CHUNK_LONG_BYTES);
     store<u32>(chunk, 1, CHUNK_COUNT);
     store<u32>(s, FLAG_HISTOGRAM, SERIES_FLAGS);
+    // Until a float follows: the value in the record is none of this time.
+    store<u32>(s, SERIES_BUSY, SERIES_BIT);
     store<i64>(s, t, SERIES_LAST_TIME);
     atomic.store<u32>(s + SERIES_CHUNK, <u32>chunk);
     noteTime(t, false);

@@ -75,13 +75,16 @@ export const SERIES_CHUNK: usize = 20; // u32 -> newest chunk
 export const SERIES_LAST_TIME: usize = 24; // i64
 export const SERIES_LAST_VALUE: usize = 32; // u64
 export const SERIES_LAST_DELTA: usize = 40; // i32
-export const SERIES_BIT: usize = 44; // u32, write position in the payload of the open chunk
+export const SERIES_BIT: usize = 44; // u32, write position in the payload of the open chunk; SERIES_BUSY beside it
 export const SERIES_NEXT_AT: usize = 48; // u32, ms after the chunk's first sample at which the next chunk begins
 export const SERIES_OOO: usize = 52; // u32 -> newest out-of-order chunk
 export const SERIES_CAPACITY: usize = 56; // u16, payload bytes of the open chunk
 export const SERIES_LEADING: usize = 58; // u8
 export const SERIES_TRAILING: usize = 59; // u8
 export const SERIES_FLAGS: usize = 60; // u32, FLAG_*
+
+// Set while time and value of the newest sample change: and while it is a histogram: readers take them from the record only where it is not set.
+export const SERIES_BUSY: u32 = 0x80000000;
 
 // The newest chunk takes no more samples.
 export const FLAG_SEALED: u32 = 1;

@@ -10,6 +10,10 @@
 //   stddev, stdvar  mean     M2            count    1
 
 import { isInfinite } from './columns';
+import { errorOf } from './lanes';
+
+/** Eight presence bytes or flags that are all 1. */
+const ALL_ONE: u64 = 0x0101010101010101;
 
 const SUM: u32 = 0;
 const AVG: u32 = 1;
@@ -49,71 +53,159 @@ export function queryAggregateBlock(
 }
 
 function addSum(steps: u32, row: usize, present: usize, sums: usize, compensations: usize, flags: usize): void {
-  for (let k: usize = 0; k < steps; k++) {
-    if (load<u8>(present + k) == 0) continue;
-    const at = k << 3;
-    const x = load<f64>(row + at);
-    if (load<u8>(flags + k) == 0) {
-      store<u8>(flags + k, 1);
-      store<f64>(sums + at, x);
-      store<f64>(compensations + at, 0);
-      continue;
+  let k: usize = 0;
+  while (k < steps) {
+    if (k + 8 <= steps && load<u64>(present + k) == ALL_ONE) {
+      const at = k << 3;
+      const known = load<u64>(flags + k);
+      if (known == 0) {
+        memory.copy(sums + at, row + at, 64);
+        memory.fill(compensations + at, 0, 64);
+        store<u64>(flags + k, ALL_ONE);
+        k += 8;
+        continue;
+      }
+      if (known == ALL_ONE && addEight(row + at, sums + at, compensations + at)) {
+        k += 8;
+        continue;
+      }
     }
-    const s = load<f64>(sums + at);
-    const t = s + x;
-    const c = load<f64>(compensations + at);
-    const rest = Math.abs(s) >= Math.abs(x) ? (s - t) + x : (x - t) + s;
-    store<f64>(compensations + at, isInfinite(t) ? 0 : c + rest);
-    store<f64>(sums + at, t);
+    const end = min<usize>(k + 8, steps);
+    for (; k < end; k++) addSumAt(k, row, present, sums, compensations, flags);
   }
+}
+
+/** Adds eight values to as many sums; false, with nothing done, when one is huge, infinite or not a number. */
+function addEight(row: usize, sums: usize, compensations: usize): bool {
+  let isOrdinary = i64x2.splat(-1);
+  for (let at: usize = 0; at < 64; at += 16) {
+    const t = f64x2.add(v128.load(sums + at), v128.load(row + at));
+    isOrdinary = v128.and(isOrdinary, f64x2.le(f64x2.abs(t), f64x2.splat(1e300)));
+  }
+  if (!i64x2.all_true(isOrdinary)) return false;
+  for (let at: usize = 0; at < 64; at += 16) {
+    const s = v128.load(sums + at);
+    const x = v128.load(row + at);
+    const t = f64x2.add(s, x);
+    v128.store(compensations + at, f64x2.add(v128.load(compensations + at), errorOf(s, x, t)));
+    v128.store(sums + at, t);
+  }
+  return true;
+}
+
+@inline
+function addSumAt(
+  k: usize, row: usize, present: usize, sums: usize, compensations: usize, flags: usize,
+): void {
+  if (load<u8>(present + k) == 0) return;
+  const at = k << 3;
+  const x = load<f64>(row + at);
+  if (load<u8>(flags + k) == 0) {
+    store<u8>(flags + k, 1);
+    store<f64>(sums + at, x);
+    store<f64>(compensations + at, 0);
+    return;
+  }
+  const s = load<f64>(sums + at);
+  const t = s + x;
+  const c = load<f64>(compensations + at);
+  const rest = Math.abs(s) >= Math.abs(x) ? (s - t) + x : (x - t) + s;
+  store<f64>(compensations + at, isInfinite(t) ? 0 : c + rest);
+  store<f64>(sums + at, t);
 }
 
 function addAvg(
   steps: u32, row: usize, present: usize, sums: usize, compensations: usize, counts: usize, flags: usize,
 ): void {
-  for (let k: usize = 0; k < steps; k++) {
-    if (load<u8>(present + k) == 0) continue;
-    const at = k << 3;
-    let x = load<f64>(row + at);
-    const flag = load<u8>(flags + k);
-    if (flag == 0) {
-      store<u8>(flags + k, 1);
-      store<f64>(sums + at, x);
-      store<f64>(compensations + at, 0);
-      store<f64>(counts + at, 1);
-      continue;
+  let k: usize = 0;
+  while (k < steps) {
+    if (k + 8 <= steps && load<u64>(present + k) == ALL_ONE) {
+      const at = k << 3;
+      const known = load<u64>(flags + k);
+      const one = f64x2.splat(1);
+      if (known == 0) {
+        memory.copy(sums + at, row + at, 64);
+        memory.fill(compensations + at, 0, 64);
+        for (let i: usize = 0; i < 64; i += 16) v128.store(counts + at + i, one);
+        store<u64>(flags + k, ALL_ONE);
+        k += 8;
+        continue;
+      }
+      if (known == ALL_ONE && addEight(row + at, sums + at, compensations + at)) {
+        for (let i: usize = 0; i < 64; i += 16) {
+          v128.store(counts + at + i, f64x2.add(v128.load(counts + at + i), one));
+        }
+        k += 8;
+        continue;
+      }
     }
-    const n = load<f64>(counts + at) + 1;
-    store<f64>(counts + at, n);
-    let s = load<f64>(sums + at);
-    let c = load<f64>(compensations + at);
-    let isMean = flag == 2;
-    if (!isMean && isInfinite(s + x)) {
-      // The sum would overflow: this group and step go on with a running mean.
-      isMean = true;
-      store<u8>(flags + k, 2);
-      s /= n - 1;
-      c /= n - 1;
-    }
-    if (isMean) {
-      const q = (n - 1) / n;
-      x /= n;
-      s *= q;
-      c *= q;
-    }
-    const t = s + x;
-    const rest = Math.abs(s) >= Math.abs(x) ? (s - t) + x : (x - t) + s;
-    store<f64>(compensations + at, isInfinite(t) ? 0 : c + rest);
-    store<f64>(sums + at, t);
+    const end = min<usize>(k + 8, steps);
+    for (; k < end; k++) addAvgAt(k, row, present, sums, compensations, counts, flags);
   }
 }
 
-function addCount(steps: u32, present: usize, counts: usize, flags: usize): void {
-  for (let k: usize = 0; k < steps; k++) {
-    if (load<u8>(present + k) == 0) continue;
-    const at = k << 3;
-    store<f64>(counts + at, load<u8>(flags + k) == 0 ? 1 : load<f64>(counts + at) + 1);
+function addAvgAt(
+  k: usize, row: usize, present: usize, sums: usize, compensations: usize, counts: usize, flags: usize,
+): void {
+  if (load<u8>(present + k) == 0) return;
+  const at = k << 3;
+  let x = load<f64>(row + at);
+  const flag = load<u8>(flags + k);
+  if (flag == 0) {
     store<u8>(flags + k, 1);
+    store<f64>(sums + at, x);
+    store<f64>(compensations + at, 0);
+    store<f64>(counts + at, 1);
+    return;
+  }
+  const n = load<f64>(counts + at) + 1;
+  store<f64>(counts + at, n);
+  let s = load<f64>(sums + at);
+  let c = load<f64>(compensations + at);
+  let isMean = flag == 2;
+  if (!isMean && isInfinite(s + x)) {
+    // The sum would overflow: this group and step go on with a running mean.
+    isMean = true;
+    store<u8>(flags + k, 2);
+    s /= n - 1;
+    c /= n - 1;
+  }
+  if (isMean) {
+    const q = (n - 1) / n;
+    x /= n;
+    s *= q;
+    c *= q;
+  }
+  const t = s + x;
+  const rest = Math.abs(s) >= Math.abs(x) ? (s - t) + x : (x - t) + s;
+  store<f64>(compensations + at, isInfinite(t) ? 0 : c + rest);
+  store<f64>(sums + at, t);
+}
+
+function addCount(steps: u32, present: usize, counts: usize, flags: usize): void {
+  let k: usize = 0;
+  while (k < steps) {
+    const end = min<usize>(k + 8, steps);
+    if (k + 8 == end) {
+      const bytes = load<u64>(present + k);
+      if (bytes == 0) {
+        k = end;
+        continue;
+      }
+      if (bytes == ALL_ONE && load<u64>(flags + k) == ALL_ONE) {
+        for (; k < end; k += 2) {
+          const at = counts + (k << 3);
+          v128.store(at, f64x2.add(v128.load(at), f64x2.splat(1)));
+        }
+        continue;
+      }
+    }
+    for (; k < end; k++) {
+      if (load<u8>(present + k) == 0) continue;
+      const at = k << 3;
+      store<f64>(counts + at, load<u8>(flags + k) == 0 ? 1 : load<f64>(counts + at) + 1);
+      store<u8>(flags + k, 1);
+    }
   }
 }
 
@@ -126,17 +218,32 @@ function addGroup(steps: u32, present: usize, ones: usize, flags: usize): void {
 }
 
 function addExtreme(wantMax: bool, steps: u32, row: usize, present: usize, best: usize, flags: usize): void {
-  for (let k: usize = 0; k < steps; k++) {
-    if (load<u8>(present + k) == 0) continue;
-    const at = k << 3;
-    const x = load<f64>(row + at);
-    if (load<u8>(flags + k) != 0) {
-      const current = load<f64>(best + at);
-      if (!(isNaN(current) || (wantMax ? current < x : current > x))) continue;
+  let k: usize = 0;
+  while (k < steps) {
+    if (k + 8 <= steps && load<u64>(present + k) == ALL_ONE && load<u64>(flags + k) == ALL_ONE) {
+      for (const end = k + 8; k < end; k += 2) {
+        const x = v128.load(row + (k << 3));
+        const current = v128.load(best + (k << 3));
+        const isBetter = wantMax ? f64x2.lt(current, x) : f64x2.gt(current, x);
+        v128.store(best + (k << 3), v128.bitselect(x, current, v128.or(isBetter, f64x2.ne(current, current))));
+      }
+      continue;
     }
-    store<u8>(flags + k, 1);
-    store<f64>(best + at, x);
+    const end = min<usize>(k + 8, steps);
+    for (; k < end; k++) addExtremeAt(wantMax, k, row, present, best, flags);
   }
+}
+
+function addExtremeAt(wantMax: bool, k: usize, row: usize, present: usize, best: usize, flags: usize): void {
+  if (load<u8>(present + k) == 0) return;
+  const at = k << 3;
+  const x = load<f64>(row + at);
+  if (load<u8>(flags + k) != 0) {
+    const current = load<f64>(best + at);
+    if (!(isNaN(current) || (wantMax ? current < x : current > x))) return;
+  }
+  store<u8>(flags + k, 1);
+  store<f64>(best + at, x);
 }
 
 function addDeviation(

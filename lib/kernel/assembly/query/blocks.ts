@@ -9,7 +9,7 @@ import {
 } from './counters';
 import { instantRow, smoothedInstantRow } from './instant';
 import {
-  avgRow, countRow, deviationRow, edgeRow, extremeRow, medianDeviationRow, presentRow, quantileRow, sumRow,
+  avgRow, countRow, deviationRow, edgeRow, extremeRow, extremeValueRow, medianDeviationRow, presentRow, quantileRow, sumRow,
 } from './over-time';
 import { derivRow, predictRow, smoothingRow } from './regression';
 
@@ -153,10 +153,9 @@ export function queryLoadSamples(
 }
 
 function rangeRow(fn: u32, form: u32, range: f64, row: usize, present: usize): u32 {
-  if (form == 0) computeWindows(range, 0);
-  else computeWindows(range + lookbackMs, form == SMOOTHED ? lookbackMs : 0);
-  let total: u64 = 0;
-  for (let k: u32 = 0; k < stepCount; k++) total += <u64>(toOf(k) - fromOf(k));
+  const total = form == 0
+    ? computeWindows(range, 0)
+    : computeWindows(range + lookbackMs, form == SMOOTHED ? lookbackMs : 0);
   windowSamples += <f64>total;
   if (total == 0) return 0;
   if (form != 0) {
@@ -180,8 +179,8 @@ function rangeRow(fn: u32, form: u32, range: f64, row: usize, present: usize): u
       case PREDICT_LINEAR: predictRow(argument1, originMs, originStepMs, row, present); break;
       case SUM: sumRow(row, present); break;
       case AVG: avgRow(row, present); break;
-      case MIN: extremeRow(false, false, row, present); break;
-      case MAX: extremeRow(true, false, row, present); break;
+      case MIN: extremeValueRow(false, row, present); break;
+      case MAX: extremeValueRow(true, row, present); break;
       case COUNT: countRow(row, present); break;
       case LAST: edgeRow(true, false, row, present); break;
       case FIRST: edgeRow(false, false, row, present); break;

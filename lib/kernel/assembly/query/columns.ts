@@ -4,7 +4,7 @@
 //
 // All addresses are handed in by the host; the variables below belong to this instance.
 
-import { xorDecode } from '../codec/xor';
+import { sameTimes, watchTimes, xorDecode } from '../codec/xor';
 
 export const STALE_BITS: u64 = 0x7ff0000000000002;
 
@@ -15,7 +15,8 @@ const COLUMNS_TOO_SMALL: i32 = -2;
 // Columns and a spare pair for merging; `capacity` samples each.
 export let times: usize = 0;
 export let values: usize = 0;
-let spareTimes: usize = 0;
+/** Free between two merges. */
+export let spareTimes: usize = 0;
 let spareValues: usize = 0;
 export let capacity: u32 = 0;
 /** Samples in the columns now. */
@@ -30,6 +31,14 @@ export let stepCount: u32 = 0;
 /** Reference time of step 0 and the distance of steps. */
 export let referenceMs: f64 = 0;
 export let stepMs: f64 = 0;
+
+// Series that are scraped together have the same times. As long as neither these nor the steps change, the windows of
+// the series before are those of the next.
+let areTimesKept: bool = false;
+let areWindowsKept: bool = false;
+let keptBefore: f64 = 0;
+let keptAfter: f64 = 0;
+let keptSamples: u64 = 0;
 
 // Chunk table of the series set that is being read.
 let chunkAddresses: usize = 0;
@@ -47,6 +56,13 @@ export function queryColumns(address: usize, samples: u32): void {
   positions = address + 4 * bytes;
   capacity = samples;
   sampleCount = 0;
+  forgetTimes();
+}
+
+/** To be called when the times in the columns are no longer those that the decoder wrote. */
+function forgetTimes(): void {
+  areTimesKept = false;
+  areWindowsKept = false;
 }
 
 /** Sets the steps: reference time (evaluation time minus offset) of step k is `reference + k * step`. */
@@ -56,6 +72,7 @@ export function querySteps(windows: usize, reference: f64, step: f64, steps: u32
   referenceMs = reference;
   stepMs = step;
   stepCount = steps;
+  areWindowsKept = false;
 }
 
 export function queryChunkTable(addresses: usize, lengths: usize, minTimes: usize, maxTimes: usize): void {
@@ -87,7 +104,11 @@ export function querySamplesMax(chunkOffsets: usize, seriesCount: u32, minTime: 
  * overlap: of equal timestamps the sample of the earlier chunk stays.
  */
 export function loadSeries(from: u32, to: u32, minTime: f64, maxTime: f64): i32 {
+  const before = sampleCount;
+  const wereWindowsKept = areWindowsKept;
+  areWindowsKept = false;
   let n: u32 = 0;
+  watchTimes();
   for (let c = from; c < to; c++) {
     const c4 = (<usize>c) << 2;
     const c8 = (<usize>c) << 3;
@@ -101,9 +122,14 @@ export function loadSeries(from: u32, to: u32, minTime: f64, maxTime: f64): i32 
     if (decoded < 0) return CORRUPT_CHUNK;
     if (decoded == 0) continue;
     if (n == 0 || load<f64>(times + at) > load<f64>(times + at - 8)) n += <u32>decoded;
-    else n = mergeRuns(n, n + <u32>decoded);
+    else {
+      n = mergeRuns(n, n + <u32>decoded);
+      areTimesKept = false;
+    }
   }
   sampleCount = n;
+  areWindowsKept = wereWindowsKept && areTimesKept && n == before && sameTimes();
+  areTimesKept = true;
   return OK;
 }
 
@@ -166,6 +192,7 @@ export function dropStale(): void {
   let i: usize = 0;
   while (i < n && load<u64>(values + i) != STALE_BITS) i += 8;
   if (i == n) return;
+  forgetTimes();
   let kept = i;
   for (; i < n; i += 8) {
     const bits = load<u64>(values + i);
@@ -188,12 +215,18 @@ export function loadRow(row: usize, present: usize, points: u32, start: f64, ste
     n++;
   }
   sampleCount = <u32>n;
+  forgetTimes();
   return OK;
 }
 
-/** For each step the samples with time in the left-open window (reference - before, reference + after]. */
-export function computeWindows(before: f64, after: f64): void {
+/**
+ * For each step the samples with time in the left-open window (reference - before, reference + after].
+ * @returns the samples of all windows together
+ */
+export function computeWindows(before: f64, after: f64): u64 {
+  if (areWindowsKept && before == keptBefore && after == keptAfter) return keptSamples;
   const n = sampleCount;
+  let total: u64 = 0;
   let from: u32 = 0;
   let to: u32 = 0;
   for (let k: u32 = 0; k < stepCount; k++) {
@@ -204,7 +237,13 @@ export function computeWindows(before: f64, after: f64): void {
     while (from < to && load<f64>(times + ((<usize>from) << 3)) <= lo) from++;
     store<u32>(windowFrom + ((<usize>k) << 2), from);
     store<u32>(windowTo + ((<usize>k) << 2), to);
+    total += <u64>(to - from);
   }
+  keptBefore = before;
+  keptAfter = after;
+  keptSamples = total;
+  areWindowsKept = areTimesKept;
+  return total;
 }
 
 @inline

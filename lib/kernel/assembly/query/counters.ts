@@ -27,6 +27,15 @@ export function extrapolatedRow(isCounter: bool, isRate: bool, range: f64, row: 
   const resetCount: u32 = isCounter ? listResets() : 0;
   const rangeSeconds = range / 1000;
   let firstReset: u32 = 0;
+  // How the samples of the last window lay in it, and what follows from that alone, in seconds.
+  let knownStartGap: f64 = NaN;
+  let knownEndGap: f64 = NaN;
+  let knownSpan: f64 = NaN;
+  let knownGaps: u32 = 0;
+  let toStart: f64 = 0;
+  let toEnd: f64 = 0;
+  let sampled: f64 = 0;
+  let usualFactor: f64 = 0;
   for (let k: u32 = 0; k < stepCount; k++) {
     const from = fromOf(k);
     const to = toOf(k);
@@ -45,30 +54,39 @@ export function extrapolatedRow(isCounter: bool, isRate: bool, range: f64, row: 
     const rangeEnd = referenceMs + <f64>k * stepMs;
     const firstTime = timeAt(from);
     const lastTime = timeAt(last);
-    // Divisions are what this loop costs: two at once, and those only that can change the result.
-    const ends = f64x2.div(
-      f64x2.replace_lane(f64x2.splat(firstTime - (rangeEnd - range)), 1, rangeEnd - lastTime),
-      f64x2.splat(1000),
-    );
-    let toStart = f64x2.extract_lane(ends, 0);
-    let toEnd = f64x2.extract_lane(ends, 1);
-    const sampled = (lastTime - firstTime) / 1000;
-    const gaps = <f64>(last - from);
-    // Far below 1.1 average gaps on both sides: the exact average does not matter.
-    if (!(max(toStart, toEnd) * gaps < sampled * 1.0999)) {
-      const average = sampled / gaps;
-      const threshold = average * 1.1;
-      if (toStart >= threshold) toStart = average / 2;
-      if (toEnd >= threshold) toEnd = average / 2;
+    const startGap = firstTime - (rangeEnd - range);
+    const endGap = rangeEnd - lastTime;
+    const span = lastTime - firstTime;
+    const gaps = last - from;
+    // Divisions are what this loop costs. Where samples are as regular as the steps, one window is like the one before.
+    if (startGap != knownStartGap || endGap != knownEndGap || span != knownSpan || gaps != knownGaps) {
+      knownStartGap = startGap;
+      knownEndGap = endGap;
+      knownSpan = span;
+      knownGaps = gaps;
+      toStart = startGap / 1000;
+      toEnd = endGap / 1000;
+      sampled = span / 1000;
+      // Far below 1.1 average gaps on both sides: the exact average does not matter.
+      if (!(max(toStart, toEnd) * <f64>gaps < sampled * 1.0999)) {
+        const average = sampled / <f64>gaps;
+        const threshold = average * 1.1;
+        if (toStart >= threshold) toStart = average / 2;
+        if (toEnd >= threshold) toEnd = average / 2;
+      }
+      usualFactor = sampled == 0 ? 1 : (sampled + toStart + toEnd) / sampled;
+      if (isRate) usualFactor /= rangeSeconds;
     }
+    let factor = usualFactor;
     // A counter cannot have been below zero: the start is no farther than where the line meets zero. Skipped when that
     // point lies clearly beyond.
     if (isCounter && result > 0 && firstValue >= 0 && !(sampled * firstValue > toStart * result * 1.000001)) {
       const toZero = sampled * (firstValue / result);
-      if (toZero < toStart) toStart = toZero;
+      if (toZero < toStart) {
+        factor = sampled == 0 ? 1 : (sampled + toZero + toEnd) / sampled;
+        if (isRate) factor /= rangeSeconds;
+      }
     }
-    let factor: f64 = sampled == 0 ? 1 : (sampled + toStart + toEnd) / sampled;
-    if (isRate) factor /= rangeSeconds;
     emit(row, present, k, result * factor);
   }
 }

@@ -10,4 +10,5 @@ export {
   queryWindowSamples,
 } from './blocks';
 export { queryChunkTable, queryColumns, queryFirst, querySamplesMax, querySteps, timesAddress as queryTimes, valuesAddress as queryValues } from './columns';
-export { queryQuantile } from './sort';
+export { queryFilter } from './filter';
+export { queryQuantile, queryQuantileSteps } from './sort';

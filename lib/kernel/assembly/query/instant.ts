@@ -1,7 +1,7 @@
 // Instant selectors: for each step the newest sample inside the lookback window, unless it is a stale marker.
 
 import {
-  STALE_BITS, emit, referenceMs, sampleCount, stepCount, stepMs, timeAt, times, valueAt, values,
+  STALE_BITS, computeWindows, emit, fromOf, referenceMs, sampleCount, stepCount, stepMs, timeAt, toOf, valueAt, values,
 } from './columns';
 
 /**
@@ -10,24 +10,17 @@ import {
  * @returns number of steps that have a value
  */
 export function instantRow(lookback: f64, wantTimes: bool, row: usize, present: usize): u32 {
-  const n = sampleCount;
-  let next: u32 = 0;
+  computeWindows(lookback, 0);
   let found: u32 = 0;
   for (let k: u32 = 0; k < stepCount; k++) {
-    const reference = referenceMs + <f64>k * stepMs;
-    while (next < n && timeAt(next) <= reference) next++;
-    store<u8>(present + k, 0);
-    if (next == 0) continue;
-    const at = (<usize>(next - 1)) << 3;
-    const time = load<f64>(times + at);
-    if (time <= reference - lookback) continue;
-    const bits = load<u64>(values + at);
-    if (bits == STALE_BITS) continue;
+    const to = toOf(k);
     // Bits are moved as they are: other NaN payloads survive.
-    if (wantTimes) store<f64>(row + ((<usize>k) << 3), time / 1000);
+    const bits = to > 0 ? load<u64>(values + ((<usize>to) << 3) - 8) : STALE_BITS;
+    const isPresent = to > fromOf(k) && bits != STALE_BITS;
+    if (wantTimes) store<f64>(row + ((<usize>k) << 3), isPresent ? timeAt(to - 1) / 1000 : 0);
     else store<u64>(row + ((<usize>k) << 3), bits);
-    store<u8>(present + k, 1);
-    found++;
+    store<u8>(present + k, <u8>isPresent);
+    found += <u32>isPresent;
   }
   return found;
 }

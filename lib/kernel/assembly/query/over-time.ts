@@ -2,8 +2,9 @@
 // the order of additions is part of the answer; counts and extremes do not depend on it.
 
 import {
-  emit, fromOf, isInfinite, positions, stepCount, timeAt, toOf, valueAt, values,
+  emit, fromOf, isInfinite, positions, sampleCount, spareTimes, stepCount, timeAt, toOf, valueAt, values,
 } from './columns';
+import { errorOf } from './lanes';
 import { queryQuantile } from './sort';
 
 export function countRow(row: usize, present: usize): void {
@@ -41,11 +42,12 @@ export function avgRow(row: usize, present: usize): void {
 
 function sumsRow(wantMean: bool, row: usize, present: usize): void {
   let k: u32 = 0;
+  const isNarrow = areNarrow();
   while (k < stepCount) {
     let end = k + 1;
     if (areAlike(k)) {
       end = k + 4;
-      if (sumFour(wantMean, k, row, present)) k = end;
+      if (sumFour(wantMean, isNarrow, k, row, present)) k = end;
     }
     for (; k < end; k++) {
       const from = fromOf(k);
@@ -69,11 +71,38 @@ function valuesOf(a: usize, b: usize): v128 {
   return v128.load64_lane(b, v128.load64_zero(a), 1);
 }
 
+/** Whether all samples are above zero and none is larger than two others together. */
+function areNarrow(): bool {
+  const n = sampleCount;
+  if (n == 0) return false;
+  let least = v128.load64_splat(values);
+  let most = least;
+  let i: u32 = 0;
+  for (; i + 2 <= n; i += 2) {
+    const x = v128.load(values + ((<usize>i) << 3));
+    least = f64x2.pmin(x, least);
+    most = f64x2.pmax(x, most);
+  }
+  let low = min(f64x2.extract_lane(least, 0), f64x2.extract_lane(least, 1));
+  let high = max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1));
+  if (i < n) {
+    low = min(low, valueAt(i));
+    high = max(high, valueAt(i));
+  }
+  return low > 0 && high <= 2 * low;
+}
+
+@inline
+function areFinite(s: v128, c: v128): bool {
+  const difference = v128.or(f64x2.sub(s, s), f64x2.sub(c, c));
+  return i64x2.all_true(i64x2.eq(difference, i64x2.splat(0)));
+}
+
 /**
  * Sums or means of four windows of equal length, one lane each: every window is added up in its own order, as `sumOf`
  * and `meanOf` do, but none waits for the additions of the others. False, with nothing written, when a sum overflows.
  */
-function sumFour(wantMean: bool, k: u32, row: usize, present: usize): bool {
+function sumFour(wantMean: bool, isNarrow: bool, k: u32, row: usize, present: usize): bool {
   const bytes = (<usize>(toOf(k) - fromOf(k))) << 3;
   let a = values + ((<usize>fromOf(k)) << 3);
   let b = values + ((<usize>fromOf(k + 1)) << 3);
@@ -92,28 +121,61 @@ function sumFour(wantMean: bool, k: u32, row: usize, present: usize): bool {
   }
   let c1 = f64x2.splat(0);
   let c2 = f64x2.splat(0);
-  let over = f64x2.splat(0);
-  const infinity = f64x2.splat(Infinity);
-  while (a < end) {
-    const x1 = valuesOf(a, b);
-    const x2 = valuesOf(c, d);
-    const t1 = f64x2.add(s1, x1);
-    const t2 = f64x2.add(s2, x2);
-    const larger1 = f64x2.ge(f64x2.abs(s1), f64x2.abs(x1));
-    const larger2 = f64x2.ge(f64x2.abs(s2), f64x2.abs(x2));
-    const rest1 = f64x2.add(f64x2.sub(v128.bitselect(s1, x1, larger1), t1), v128.bitselect(x1, s1, larger1));
-    const rest2 = f64x2.add(f64x2.sub(v128.bitselect(s2, x2, larger2), t2), v128.bitselect(x2, s2, larger2));
-    c1 = f64x2.add(c1, rest1);
-    c2 = f64x2.add(c2, rest2);
-    over = v128.or(over, v128.or(f64x2.eq(f64x2.abs(t1), infinity), f64x2.eq(f64x2.abs(t2), infinity)));
+  const areNeighbours = b == a + 8 && c == b + 8 && d == c + 8;
+  if (areNeighbours && isNarrow) {
+    if (!wantMean) {
+      s1 = v128.load(a);
+      s2 = v128.load(a, 16);
+      a += 8;
+    }
+    // Two values together are not below any other; only the first addition does not know which operand is larger.
+    let x1 = v128.load(a);
+    let x2 = v128.load(a, 16);
+    let t1 = f64x2.add(s1, x1);
+    let t2 = f64x2.add(s2, x2);
+    c1 = errorOf(s1, x1, t1);
+    c2 = errorOf(s2, x2, t2);
     s1 = t1;
     s2 = t2;
-    a += 8;
-    b += 8;
-    c += 8;
-    d += 8;
+    for (a += 8; a < end; a += 8) {
+      x1 = v128.load(a);
+      x2 = v128.load(a, 16);
+      t1 = f64x2.add(s1, x1);
+      t2 = f64x2.add(s2, x2);
+      c1 = f64x2.add(c1, f64x2.sub(x1, f64x2.sub(t1, s1)));
+      c2 = f64x2.add(c2, f64x2.sub(x2, f64x2.sub(t2, s2)));
+      s1 = t1;
+      s2 = t2;
+    }
+  } else if (areNeighbours) {
+    for (; a < end; a += 8) {
+      const x1 = v128.load(a);
+      const x2 = v128.load(a, 16);
+      const t1 = f64x2.add(s1, x1);
+      const t2 = f64x2.add(s2, x2);
+      c1 = f64x2.add(c1, errorOf(s1, x1, t1));
+      c2 = f64x2.add(c2, errorOf(s2, x2, t2));
+      s1 = t1;
+      s2 = t2;
+    }
+  } else {
+    while (a < end) {
+      const x1 = valuesOf(a, b);
+      const x2 = valuesOf(c, d);
+      const t1 = f64x2.add(s1, x1);
+      const t2 = f64x2.add(s2, x2);
+      c1 = f64x2.add(c1, errorOf(s1, x1, t1));
+      c2 = f64x2.add(c2, errorOf(s2, x2, t2));
+      s1 = t1;
+      s2 = t2;
+      a += 8;
+      b += 8;
+      c += 8;
+      d += 8;
+    }
   }
-  if (v128.any_true(over)) return false;
+  // Overflow anywhere, of a sum or of its error, stays to the end.
+  if (!areFinite(s1, c1) || !areFinite(s2, c2)) return false;
   if (wantMean) {
     const n = f64x2.splat(<f64>(bytes >> 3));
     s1 = f64x2.div(s1, n);
@@ -187,6 +249,68 @@ function replaces(candidate: f64, best: f64, wantMax: bool, orEqual: bool): bool
 
 // Windows longer than this go through the deque instead of being scanned.
 const SCAN_MAX: u32 = 12;
+
+// Runs of at most 2^RUN_LOG_MAX samples have their extreme noted; windows longer than WINDOW_RUNS_MAX of them go through
+// the deque.
+const RUN_LOG_MAX: u32 = 6;
+const WINDOW_RUNS_MAX: u32 = 16;
+
+/** min and max; of equal values the first stays, which shows with zeros only. */
+export function extremeValueRow(wantMax: bool, row: usize, present: usize): void {
+  const runs = spareTimes;
+  // Windows are about as long as the one in the middle.
+  const middle = stepCount >> 1;
+  const length = toOf(middle) - fromOf(middle);
+  const log = min<u32>(length < 2 ? 0 : 31 - <u32>clz<u32>(length), RUN_LOG_MAX);
+  const run: u32 = 1 << log;
+  if (log == 0 || length > run * WINDOW_RUNS_MAX) {
+    extremeRow(wantMax, false, row, present);
+    return;
+  }
+  noteRuns(wantMax, log, runs);
+  for (let k: u32 = 0; k < stepCount; k++) {
+    const from = fromOf(k);
+    const to = toOf(k);
+    if (to <= from) continue;
+    if (to - from < run) {
+      emit(row, present, k, extremeOf(wantMax, values, from, to, 1));
+      continue;
+    }
+    const last = to - run;
+    let best = load<f64>(runs + ((<usize>from) << 3));
+    if (to - from > 2 * run) best = extremeOf(wantMax, runs, from, last, run);
+    const end = load<f64>(runs + ((<usize>last) << 3));
+    emit(row, present, k, replaces(end, best, wantMax, false) ? end : best);
+  }
+}
+
+/** The extreme of every step-th value of [from, to), which is not empty. */
+function extremeOf(wantMax: bool, base: usize, from: u32, to: u32, step: u32): f64 {
+  let best = load<f64>(base + ((<usize>from) << 3));
+  for (let i = from + step; i < to; i += step) {
+    const value = load<f64>(base + ((<usize>i) << 3));
+    if (replaces(value, best, wantMax, false)) best = value;
+  }
+  return best;
+}
+
+/** Writes to runs[i] the extreme of the 2^log samples from i on, log above 0; entries whose run is cut off mean nothing. */
+function noteRuns(wantMax: bool, log: u32, runs: usize): void {
+  const bytes = (<usize>sampleCount) << 3;
+  let source = values;
+  for (let level: u32 = 0; level < log; level++) {
+    // In place from the second level on: what is read lies at or behind what is written. Other columns follow, so
+    // reading beyond the last sample is harmless.
+    const distance: usize = (<usize>8) << level;
+    for (let at: usize = 0; at < bytes; at += 16) {
+      const first = v128.load(source + at);
+      const second = v128.load(source + at + distance);
+      const isBetter = wantMax ? f64x2.gt(second, first) : f64x2.lt(second, first);
+      v128.store(runs + at, v128.bitselect(second, first, v128.or(isBetter, f64x2.ne(first, first))));
+    }
+    source = runs;
+  }
+}
 
 /**
  * min, max and the times of their last occurrence. Short windows are scanned; long ones share work through a deque of

@@ -119,3 +119,54 @@ export function queryQuantile(base: usize, n: u32, q: f64): f64 {
   }
   return quantileOfSorted(base, n, q);
 }
+
+/** Steps gathered at once: the values of one series then fill a cache line. */
+const TILE_STEPS: u32 = 8;
+const ALL_ONE: u64 = 0x0101010101010101;
+
+/**
+ * The quantiles of a group of series at up to 8 steps from `step` on. Steps without a value stay as they are.
+ * @param members u32 numbers of the series in the rows
+ * @param quantiles f64 per step
+ * @param work 64 bytes, and 8 f64 per member
+ */
+export function queryQuantileSteps(
+  members: usize, count: u32, steps: u32, step: u32, rows: usize, present: usize, quantiles: usize,
+  row: usize, presentRow: usize, work: usize,
+): void {
+  const width = <usize>min<u32>(TILE_STEPS, steps - step);
+  const ends = work;
+  const columns = work + 64;
+  const bytes = (<usize>count) << 3;
+  let m: usize = 0;
+  if (width == TILE_STEPS) {
+    // As long as every series has a value at every step, all columns are equally long.
+    for (; m < <usize>count; m++) {
+      const element = <usize>load<u32>(members + (m << 2)) * <usize>steps + <usize>step;
+      if (load<u64>(present + element) != ALL_ONE) break;
+      const from = rows + (element << 3);
+      let to = columns + (m << 3);
+      for (let k: usize = 0; k < 64; k += 8) {
+        store<u64>(to, load<u64>(from + k));
+        to += bytes;
+      }
+    }
+  }
+  for (let k: usize = 0; k < width; k++) store<u32>(ends + (k << 2), <u32>m);
+  for (; m < <usize>count; m++) {
+    const element = <usize>load<u32>(members + (m << 2)) * <usize>steps + <usize>step;
+    for (let k: usize = 0; k < width; k++) {
+      if (load<u8>(present + element + k) == 0) continue;
+      const n = load<u32>(ends + (k << 2));
+      store<u64>(columns + k * bytes + ((<usize>n) << 3), load<u64>(rows + ((element + k) << 3)));
+      store<u32>(ends + (k << 2), n + 1);
+    }
+  }
+  for (let k: usize = 0; k < width; k++) {
+    const n = load<u32>(ends + (k << 2));
+    if (n == 0) continue;
+    const at = <usize>step + k;
+    store<f64>(row + (at << 3), queryQuantile(columns + k * bytes, n, load<f64>(quantiles + (at << 3))));
+    store<u8>(presentRow + at, 1);
+  }
+}
