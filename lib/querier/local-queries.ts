@@ -25,7 +25,7 @@ const TEXTS_KEPT = 500;
 const HEADS_KEPT = 50;
 const SELECTION_BYTES_MAX = 4 * 1024 * 1024;
 /** The main thread's time for warming up, spent a millisecond at a time. */
-const WARM_UP_MS = 300;
+const WARM_UP_MS = 1500;
 
 /**
  * Texts that select no series: numbers, operators, and calls of functions without a selector. Names count as functions

@@ -6,9 +6,9 @@ import { type Language, TaskExecutor } from './executor.js';
 import type { QueryTask } from './task.js';
 
 /** Enough for the compilers of JavaScript and WebAssembly to have seen what most queries run through. */
-const ROUNDS = 50;
+const ROUNDS = 150;
 /** On a slow or busy machine the rest is left to real queries. */
-const TIME_MS_MAX = 1000;
+const TIME_MS_MAX = 1500;
 /** Further on, the answer is late already. */
 const DEADLINE_MS = 1000;
 const RETRY_MS = 20;
