@@ -7,6 +7,8 @@ import { type Block, reserveBlock } from './source.js';
 
 /** Samples that a leaf must have to decode; fewer are done before a helper has woken. */
 const SAMPLES_MIN = 100_000;
+/** Samples that its longest series must have: with one or two, finding the series takes longer than decoding them. */
+const SERIES_SAMPLES_MIN = 4;
 /** Samples and steps of a unit: some 0.3 ms of work. */
 const UNIT_SAMPLES = 32_768;
 /** Blocks in the ring, if units are few. */
@@ -84,7 +86,8 @@ export class ParallelLeaf {
   ): ParallelLeaf | null {
     const session = context.parallel;
     const { seriesCount } = loaded.set;
-    if (session === null || session.helpers === 0 || work.samples * seriesCount < SAMPLES_MIN) return null;
+    if (session === null || session.helpers === 0) return null;
+    if (work.samples < SERIES_SAMPLES_MIN || work.samples * seriesCount < SAMPLES_MIN) return null;
     const division = divide(seriesCount, context.blockRows(work.steps), work);
     const bytes = areaBytesOf(work) * session.helpers + ringElementsOf(division, work.steps) * 9;
     if (division.units < 3 || bytes > context.kernel.freeBytes / 8) return null;
