@@ -8,6 +8,7 @@ export {
   HISTOGRAM_KIND,
   type HistogramKind,
 } from './head-histograms.js';
+export { type DeletedSpan, MergeKernel } from './merge.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,

@@ -85,6 +85,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'tsdb/block tsdb/chunk',
   'tsdb/block tsdb/index',
   'tsdb/compact tsdb/block',
+  'tsdb/compact tsdb/chunk',
   'tsdb/compact tsdb/index',
   'tsdb/head tsdb/block',
   'tsdb/head tsdb/chunk',

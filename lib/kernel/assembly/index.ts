@@ -1,5 +1,6 @@
 export * from './codec/index';
 export * from './format/index';
 export * from './head/index';
+export * from './merge/index';
 export * from './query/index';
 export * from './scan/index';

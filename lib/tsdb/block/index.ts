@@ -8,7 +8,15 @@ export {
   CREATION_SUFFIX,
   DELETION_SUFFIX,
 } from './block-writer.js';
+export {
+  CHUNK_FRAME_BYTES,
+  CHUNK_LENGTH_BYTES_MAX,
+  CHUNKS_DIRECTORY,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_SCALE,
+} from './chunk-format.js';
 export { ChunkReader, type ReadChunk } from './chunk-reader.js';
+export { ChunkWriter } from './chunk-writer.js';
 export { matchPostings } from './match.js';
 export {
   type BlockCompaction,
