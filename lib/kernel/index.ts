@@ -1,4 +1,5 @@
 export { CodecKernel, codecKernel } from './codec.js';
+export { type AggregateEntry, DownsampleKernel, type MadeChunk } from './downsample.js';
 export { FORMAT_POINTS_MAX, formatKernel } from './format.js';
 export { type AppendOutcome, HeadKernel, type HeadKernelOptions, SAMPLE_CODE } from './head.js';
 export {

@@ -1,4 +1,5 @@
 export * from './codec/index';
+export * from './downsample/index';
 export * from './format/index';
 export * from './head/index';
 export * from './merge/index';
