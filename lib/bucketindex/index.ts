@@ -6,6 +6,7 @@ export {
   encodeBucketIndex,
   type IndexedBlock,
   type KnownBlock,
+  sortBlocks,
 } from './bucket-index.js';
 export { BlockCatalog, type CatalogOptions, DEFAULT_CATALOG_OPTIONS } from './catalog.js';
 export { coveredBlocks, groupKey, groupLabels, visibleBlocks } from './cover.js';

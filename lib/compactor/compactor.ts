@@ -75,8 +75,8 @@ interface QueuedJob {
 }
 
 const HEARTBEATS_PER_EXPIRY = 10;
-/** Uploads that never ended are looked for this often, ms. */
-const ABANDONED_EVERY_MS = 3_600_000;
+/** Uploads that never ended, and leases that nobody gave back, are looked for this often, ms. */
+const LEFTOVERS_EVERY_MS = 3_600_000;
 
 /**
  * Keeps the bucket in order: index, marks and deletions of each tenant in one loop, merging and downsampling in
@@ -100,6 +100,7 @@ export class Compactor implements Service {
   readonly #cleanLeases = new Map<string, Lease>();
   readonly #runningKeys = new Set<string>();
   #loops: readonly Promise<void>[] = [];
+  readonly #sweptMs = new Map<string, number>();
   #abandonedMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: CompactorParts) {
@@ -175,6 +176,7 @@ export class Compactor implements Service {
         if (marked.has(tenant) && (await this.#delete(tenant))) continue;
         const listing = await this.#cleaner.clean(tenant);
         this.#listings.set(tenant, listing);
+        await this.#sweepLeases(tenant);
         if (listing.hasOldTenantMark) await this.#delete(tenant);
       } catch (error) {
         failures++;
@@ -183,7 +185,7 @@ export class Compactor implements Service {
       }
     }
     for (const tenant of this.#listings.keys()) if (!tenants.includes(tenant)) this.#forget(tenant);
-    if (owners.owns('abandoned uploads') && clock.monotonicMs() - this.#abandonedMs > ABANDONED_EVERY_MS) {
+    if (owners.owns('abandoned uploads') && clock.monotonicMs() - this.#abandonedMs > LEFTOVERS_EVERY_MS) {
       this.#abandonedMs = clock.monotonicMs();
       if (options.partialDelayMs > 0)
         await bucket.removeAbandonedUploads(clock.nowMs() - options.partialDelayMs);
@@ -265,6 +267,13 @@ export class Compactor implements Service {
     return lease !== null;
   }
 
+  async #sweepLeases(tenant: string): Promise<void> {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - (this.#sweptMs.get(tenant) ?? Number.NEGATIVE_INFINITY) < LEFTOVERS_EVERY_MS) return;
+    this.#sweptMs.set(tenant, nowMs);
+    await this.#leases.sweep(tenant);
+  }
+
   /** Goes on deleting a tenant; false when it is not to be deleted. */
   async #delete(tenant: string): Promise<boolean> {
     const { bucket, clock, logger, options } = this.#parts;
@@ -278,6 +287,7 @@ export class Compactor implements Service {
   #forget(tenant: string): void {
     this.#listings.delete(tenant);
     this.#blocked.delete(tenant);
+    this.#sweptMs.delete(tenant);
     this.#cleanLeases.get(tenant)?.abandon();
     this.#cleanLeases.delete(tenant);
     this.#cleaner.forget(tenant);

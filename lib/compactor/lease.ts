@@ -63,6 +63,14 @@ export class LeaseTaker {
     return null;
   }
 
+  /** Removes leases that nobody has and nobody came back for. */
+  async sweep(tenant: string): Promise<void> {
+    for (const name of (await this.#bucket.list(`${tenant}/leases/`)).objects) {
+      const record = await readRecord(this.#bucket, name);
+      if (record === null || this.#isFree(record)) await this.#bucket.delete(name);
+    }
+  }
+
   #isFree(record: LeaseRecord): boolean {
     if (this.#clock.nowMs() - record.heartbeatMs > this.#options.expiryMs) return true;
     // Left over from this process' life before.

@@ -4,6 +4,7 @@ import {
   groupLabels,
   type KnownBlock,
   type MarkKind,
+  sortBlocks,
 } from '../bucketindex/index.js';
 import { type Blocked, type Job, jobKey, splitByRange } from './job.js';
 import { type DownsampleSpans, planDownsampling, type RawRange } from './plan-downsampling.js';
@@ -48,7 +49,7 @@ export interface Plan {
 export function planTenant(input: PlanInput, options: PlanOptions): Plan {
   const unmarked = input.blocks.filter(({ ulid }) => !input.marked.deletion.has(ulid));
   const covered = coveredBlocks(unmarked);
-  const needed = unmarked.filter(({ ulid }) => !covered.has(ulid));
+  const needed = sortBlocks(unmarked.filter(({ ulid }) => !covered.has(ulid)));
   const jobs: Job[] = [];
   const blocked: Blocked[] = [];
   for (const group of groupsOf(needed)) {
