@@ -37,8 +37,8 @@ export interface CompactorOptions extends CleanerOptions {
   readonly firstLevelWaitMs: number;
   readonly downsampling: DownsampleSpans | null;
   readonly tenantCleanupDelayMs: number;
-  /** Name of this compactor, the same after a restart. */
-  readonly holder: string;
+  /** Name of this compactor, the same after a restart; asked for after the start. */
+  readonly holder: () => string;
   readonly leaseExpiryMs: number;
   readonly scratchFolder: string;
   /** 0 for what the disk has. */
@@ -205,7 +205,7 @@ export class Compactor implements Service {
       if (this.#stopping.signal.aborted) break;
       if (marked.has(tenant)) continue;
       try {
-        queue.push(...this.#ownJobs(tenant, await this.#plan(tenant)));
+        queue.push(...this.#ownJobs(tenant, this.#planRecent(tenant) ?? (await this.#plan(tenant))));
       } catch (error) {
         failures++;
         logger.error({ tenant, error: messageOf(error) }, 'tenant not planned, it is tried again');
@@ -293,13 +293,26 @@ export class Compactor implements Service {
     this.#cleaner.forget(tenant);
   }
 
+  /** Plans with what the other loop has just listed, to save requests; null when that is too long ago. */
+  #planRecent(tenant: string): Plan | null {
+    const listing = this.#listings.get(tenant);
+    if (listing === undefined) return null;
+    const ageMs = this.#parts.clock.nowMs() - listing.index.updatedAt * 1000;
+    return ageMs < this.#parts.options.cleanupIntervalMs ? this.#planFrom(tenant, listing) : null;
+  }
+
   /** Looks at a tenant's blocks and says what is to be done. */
   async #plan(tenant: string): Promise<Plan> {
-    const { bucket, clock, limits, options } = this.#parts;
-    const nowMs = clock.nowMs();
+    const { bucket, clock } = this.#parts;
     const known: KnownIndex | null = this.#listings.get(tenant)?.index ?? null;
-    const listing = await listTenant(bucket, tenant, known, nowMs);
+    const listing = await listTenant(bucket, tenant, known, clock.nowMs());
     this.#listings.set(tenant, listing);
+    return this.#planFrom(tenant, listing);
+  }
+
+  #planFrom(tenant: string, listing: TenantListing): Plan {
+    const { clock, limits, options } = this.#parts;
+    const nowMs = clock.nowMs();
     const marked = { ...listing.marked, deletion: new Set(listing.index.deletionMarks.keys()) };
     const plan = planTenant(
       { blocks: listing.index.blocks, marked, nowMs },

@@ -13,7 +13,7 @@ import type { Clock } from '../clock/index.js';
  */
 export interface LeaseOptions {
   /** Who takes leases; stays the same over restarts, so that a restarted process goes on with its own at once. */
-  readonly holder: string;
+  readonly holder: () => string;
   /** After so long without a heartbeat others take over, ms. Clocks of machines must agree better than that. */
   readonly expiryMs: number;
 }
@@ -53,7 +53,7 @@ export class LeaseTaker {
     }
     const name = prefix + String(generation).padStart(GENERATION_DIGITS, '0');
     const token = randomUUID();
-    const record = { holder: this.#options.holder, token, heartbeatMs: this.#clock.nowMs() };
+    const record = { holder: this.#options.holder(), token, heartbeatMs: this.#clock.nowMs() };
     if (!(await this.#bucket.putIfAbsent(name, encode(record)))) return null;
     this.#held.add(token);
     const lease = new Lease(this.#bucket, this.#clock, prefix, name, record, () => this.#held.delete(token));
@@ -74,7 +74,7 @@ export class LeaseTaker {
   #isFree(record: LeaseRecord): boolean {
     if (this.#clock.nowMs() - record.heartbeatMs > this.#options.expiryMs) return true;
     // Left over from this process' life before.
-    return record.holder === this.#options.holder && !this.#held.has(record.token);
+    return record.holder === this.#options.holder() && !this.#held.has(record.token);
   }
 }
 

@@ -34,7 +34,8 @@ export const inlineEngine: Engine = {
 
 export const OPTIONS: CompactorOptions = {
   compactionIntervalMs: 60_000,
-  cleanupIntervalMs: 60_000,
+  // No round plans with an earlier listing.
+  cleanupIntervalMs: 0,
   concurrency: 1,
   rangesMs: [2 * HOUR, 4 * HOUR],
   firstLevelWaitMs: 0,
@@ -43,7 +44,7 @@ export const OPTIONS: CompactorOptions = {
   partialDelayMs: 24 * HOUR,
   indexRefreshMs: 600_000,
   tenantCleanupDelayMs: 6 * HOUR,
-  holder: 'compactor-1',
+  holder: () => 'compactor-1',
   leaseExpiryMs: 600_000,
   scratchFolder: '',
   scratchBytesMax: 0,
@@ -96,7 +97,7 @@ export class TenantFixture {
       metrics: parts.metrics ?? new Metrics({ withProcessMetrics: false, version: 'test' }),
       engine: parts.engine ?? inlineEngine,
       owners: soleOwner,
-      options: { ...OPTIONS, scratchFolder: join(this.folder, `scratch-${holder}`), ...changes },
+      options: { ...OPTIONS, scratchFolder: join(this.folder, `scratch-${holder()}`), ...changes },
     });
   }
 
