@@ -25,6 +25,8 @@ const LINKS: readonly (readonly [path: string, text: string])[] = [
   ['/config', 'Effective configuration'],
   ['/runtime_config', 'Limits per tenant from the runtime file'],
   ['/version', 'Version'],
+  ['/compactor/jobs', 'Jobs of the compactor'],
+  ['/compactor/tenants', 'Tenants and their blocks in the bucket'],
   ['/prometheus/api/v1/labels', 'Label names'],
   ['/prometheus/api/v1/status/buildinfo', 'Build information as Grafana sees it'],
   ['/prometheus/api/v1/status/tsdb', 'Head statistics'],

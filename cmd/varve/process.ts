@@ -4,6 +4,7 @@ import { HttpServer, mountPush } from '../../lib/http/index.js';
 import { TenantLimits } from '../../lib/limits/index.js';
 import { type Module, ServiceGroup } from '../../lib/service/index.js';
 import { type Logger, Metrics } from '../../lib/telemetry/index.js';
+import { buildCompactor } from '../compactor/role.js';
 import { buildQuerier } from '../querier/role.js';
 import { mountAdmin } from './admin-routes.js';
 import { buildStorage, type Storage, type StorageParts } from './storage.js';
@@ -66,6 +67,8 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
       },
     },
   });
+  const { bucket } = storage;
+  const compactor = buildCompactor({ config, bucket, server, limits, metrics, logger, clock: systemClock });
   mountAdmin({ server, config, limits, metrics, storage, state: () => group.state });
 
   const modules: readonly Module[] = [
@@ -74,10 +77,11 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
     { name: 'runtime-config', needs: [], service: runtimeConfigService(config, limits, logger) },
     { name: 'storage', needs: ['runtime-config'], service: storage },
     querier,
+    compactor,
     // Last to start and first to stop: requests are let in when all the rest runs and are finished before it stops.
     {
       name: 'traffic',
-      needs: ['http', 'storage', querier.name],
+      needs: ['http', 'storage', querier.name, compactor.name],
       service: { start: async () => server.open(), stop: () => server.stop() },
     },
   ];

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { type Bucket, FolderBucket } from '../../lib/bucket/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import type { Config } from '../../lib/config/index.js';
 import { Distributor } from '../../lib/distributor/index.js';
@@ -26,6 +27,8 @@ export interface StorageParts {
 /** The part of the process that holds data: what the other parts need of it. */
 export interface Storage extends Service {
   readonly sources: SourceProvider;
+  /** Where blocks are kept. */
+  readonly bucket: Bucket;
   /** Takes remote write requests; null when this process takes none. */
   readonly push: PushService | null;
   /**
@@ -44,7 +47,12 @@ const EARLIEST_MS = -8.64e15;
 /** Distributor and ingester in one process, and the blocks in the bucket folder. */
 export function buildStorage({ config, limits, metrics, logger, clock }: StorageParts): Storage {
   const bucketFolder = resolve(config.bucket.slice('file:'.length));
-  const blocks = new BucketProvider(bucketFolder, REFRESH_MS, logger);
+  const bucket = new FolderBucket(bucketFolder);
+  const blocks = new BucketProvider(bucketFolder, REFRESH_MS, logger, {
+    clock,
+    // Long before the files go.
+    ignoreDeletionMarksDelayMs: config.compactor.deletionDelayMs / 2,
+  });
   const ingester = new Ingester({
     options: {
       dataDir: resolve(config.dataDir),
@@ -107,6 +115,7 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
   let lock: DataLock | null = null;
   return {
     sources,
+    bucket,
     push: distributor,
     flush: (tenant) => ingester.flush(tenant),
     start: async () => {
@@ -117,6 +126,7 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
     stop: async () => {
       await ingester.stop();
       await blocks.stop();
+      bucket.close();
       await lock?.release();
     },
   };

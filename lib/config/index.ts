@@ -1,3 +1,4 @@
+export { parseBlockRanges } from './block-ranges.js';
 export { type CommandLine, loadConfig } from './load.js';
 export { renderConfig, renderFlags, renderHelp, renderReference } from './render.js';
 export { RuntimeFile } from './runtime-file.js';

@@ -13,6 +13,7 @@ import {
   wordList,
 } from '../settings/index.js';
 import { DEFAULT_TENANT, isValidTenant } from '../tenant/index.js';
+import { parseBlockRanges } from './block-ranges.js';
 
 /** Sets of roles that a process can run. Roles in processes of their own come with the cluster. */
 export const TARGETS = ['all'] as const;
@@ -131,6 +132,46 @@ export const configSchema = group('General', {
       5,
       'How far query threads give way to the threads that take pushes, on Linux; 0 not at all, at most 19.',
       { max: 19 },
+    ),
+  }),
+  compactor: group('Compactor', {
+    dataDir: text(
+      '',
+      'Folder for blocks in work; empty for `compactor` in data_dir. Its content is worth nothing.',
+    ),
+    maxScratchBytes: byteSize('0', 'Disk that blocks in work may take; 0 for what is free.'),
+    blockRanges: text('2h,12h,24h', 'Aligned time ranges that blocks are merged to.', {
+      allowed: 'durations such as 2h,12h,24h, each a multiple of the one before',
+      check: (value) => parseBlockRanges(value) !== null,
+    }),
+    compactionIntervalMs: duration('1m', 'Pause between rounds of merging and downsampling.'),
+    compactionConcurrency: integer(1, 'Jobs at once, each in a thread of its own.', { min: 1, max: 64 }),
+    firstLevelCompactionWaitPeriodMs: duration(
+      '25m',
+      'How long a block that an ingester stored is left alone, so that those of the other replicas can come.',
+    ),
+    cleanupIntervalMs: duration(
+      '1m',
+      'Pause between updates of the bucket index, with retention and deletion.',
+    ),
+    deletionDelayMs: duration(
+      '12h',
+      'From the mark of a block to its deletion; readers must have its replacement by then.',
+    ),
+    partialBlockDeletionDelayMs: duration(
+      '1d',
+      'An upload that nobody went on with for so long is deleted; 0 for never.',
+    ),
+    tenantCleanupDelayMs: duration(
+      '6h',
+      'From the deletion of the last block of a tenant to that of its marks.',
+    ),
+    downsamplingEnabled: boolean(true, 'Make blocks of 5 minutes, an hour and a day.'),
+    downsampling1hRangeMs: duration('7d', 'Aligned time range of one block of hours.'),
+    downsampling1dRangeMs: duration('28d', 'Aligned time range of one block of days.'),
+    leaseExpiryMs: duration(
+      '10m',
+      'Another compactor takes over the jobs of one that is silent for so long.',
     ),
   }),
   limits: limitsSchema,

@@ -57,6 +57,10 @@ export const limitsSchema = group('Limits per tenant', {
     'Longest answer of the active series API; 0 for no limit.',
   ),
   maxLabelValuesLimit: integer(0, 'Label values the API returns at most; 0 for no limit.'),
+  retentionRawMs: duration('0', 'How long raw samples are kept; 0 for ever.'),
+  retention5mMs: duration('0', 'How long blocks of 5 minutes are kept; 0 for ever.'),
+  retention1hMs: duration('0', 'How long blocks of an hour are kept; 0 for ever.'),
+  retention1dMs: duration('0', 'How long blocks of a day are kept; 0 for ever.'),
 });
 
 /** The limits that hold for one tenant. */

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { ManualClock } from '../clock/index.js';
 import { silentLogger } from '../telemetry/index.js';
 import { BucketProvider } from './bucket-provider.js';
 
@@ -61,4 +62,34 @@ test('a block that was there before a look stays known when looks overlap', asyn
   const later = provider.refresh();
   await Promise.all([...earlier, later]);
   expect(provider.snapshot('a', 0, 5000).sources.length).toBe(2);
+});
+
+test('BucketProvider reads merged blocks instead of their sources, and marked ones for a while only', async () => {
+  const meta = (ulid: string, sources: readonly string[]) =>
+    JSON.stringify({
+      ulid,
+      minTime: 0,
+      maxTime: 1000,
+      version: 1,
+      stats: {},
+      compaction: { level: sources.length, sources },
+    });
+  addBlock('a', ULIDS[0], meta(ULIDS[0], [ULIDS[0]]));
+  addBlock('a', ULIDS[1], meta(ULIDS[1], [ULIDS[1]]));
+  const clock = new ManualClock(1_000_000);
+  const options = { clock, ignoreDeletionMarksDelayMs: 60_000 };
+  const provider = new BucketProvider(folder, 1000, silentLogger, options);
+  const ulids = async () => {
+    await provider.refresh();
+    return provider.snapshot('a', 0, 5000).sources.map((source) => source.kind === 'block' && source.ulid);
+  };
+  expect(await ulids()).toEqual([ULIDS[0], ULIDS[1]]);
+  addBlock('a', ULIDS[2], meta(ULIDS[2], [ULIDS[0], ULIDS[1]]));
+  expect(await ulids()).toEqual([ULIDS[2]]);
+  rmSync(join(folder, 'a', ULIDS[2]), { recursive: true });
+  mkdirSync(join(folder, 'a', 'markers'));
+  writeFileSync(join(folder, 'a', 'markers', `${ULIDS[0]}-deletion-mark.json`), '{"deletion_time":1000}');
+  expect(await ulids()).toEqual([ULIDS[0], ULIDS[1]]);
+  clock.advance(60_001);
+  expect(await ulids()).toEqual([ULIDS[1]]);
 });

@@ -20,9 +20,12 @@ export interface SettingEntry {
 /** A node of a settings tree: a group made by `group()`, or any object schema whose members are settings. */
 export type SettingTree = z.ZodType;
 
-/** The YAML spelling of a key in code: snake_case, without the unit of durations. */
+/**
+ * The YAML spelling of a key in code: snake_case, without the unit of durations. A number begins a word
+ * (`retention_5m`), except behind a single letter (`s3`).
+ */
 export function yamlKey(key: string): string {
-  return key.replace(/Ms$/, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  return key.replace(/Ms$/, '').replace(/[A-Z]|(?<=[a-z]{2})\d+/g, (found) => `_${found.toLowerCase()}`);
 }
 
 function shapeOf(schema: z.ZodType): Readonly<Record<string, z.ZodType>> | undefined {

@@ -48,6 +48,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   blockstore: 4,
   // platform: knows no series
   bucket: 4,
+  bucketindex: 4,
   config: 4,
   telemetry: 4,
   service: 4,
@@ -107,6 +108,9 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'promql/testing promql/exec',
   'promql/testing promql/plan',
   'rules promql/exec',
+  'bucketindex bucket',
+  'bucketindex tenant',
+  'bucketindex tsdb/block',
   'config telemetry',
   'config tenant',
   'http service',
