@@ -21,7 +21,10 @@ suite('the HTTP API', () => {
   let varve: Varve;
 
   beforeAll(async () => {
-    [prometheus, varve] = await Promise.all([startPrometheus(), startVarve()]);
+    [prometheus, varve] = await Promise.all([
+      startPrometheus({ args: ['--enable-feature=promql-per-step-stats'] }),
+      startVarve(),
+    ]);
     const series = makeApiSeries(START_MS, STEP_MS, ROUNDS);
     for (const url of [`${prometheus.url}/api/v1/write`, varve.pushUrl]) {
       expect(await pushSeries(url, series)).toEqual({ status: expect.any(Number), text: '' });

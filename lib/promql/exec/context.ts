@@ -46,8 +46,11 @@ export class QueryContext {
   /** The same for each step of a query of several; null unless asked for. */
   stepSamples: Float64Array | null = null;
   peakSamples = 0;
-  /** Some source of the query makes notes while it is read: who could do without some of its rows reads them still. */
-  hasNotes = false;
+  /**
+   * Who could do without some rows of its input reads them still: some source makes notes while it is read, or all
+   * samples are to be counted as upstream does.
+   */
+  readsAllRows = false;
   private readonly limits: QueryLimits;
   private heldSamples = 0;
   private lastPollMs = 0;

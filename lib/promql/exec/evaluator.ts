@@ -255,7 +255,7 @@ export class Evaluator {
     const ranked =
       node.op === 'limit_ratio' ? limitRatio(child, node, parameter) : rankSeries(child, node, parameter);
     if (ranked !== null) return ranked;
-    if (this.context.hasNotes) materialise(child);
+    if (this.context.readsAllRows) materialise(child);
     return this.empty(node.grid.count);
   }
 

@@ -32,7 +32,8 @@ export function instantSampleRow(
     if (node.mode === 'times') row.float(k, times[i]! / 1000);
     else if (node.mode === 'starts') row.float(k, (starts?.[i] ?? 0) / 1000);
     else row.sample(k, values[i]!, histogram);
-    const read = histogram === null ? 1 : sampleWeight(histogram);
+    // Where only times are read, a histogram weighs no more than a number.
+    const read = histogram === null || node.mode !== 'values' ? 1 : sampleWeight(histogram);
     weight += read;
     if (stepCounts !== null) stepCounts[k]! += read;
   }

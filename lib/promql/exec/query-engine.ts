@@ -89,6 +89,7 @@ class KernelQueryEngine implements QueryEngine {
     const { grid } = plan;
     const tellsSteps = request.perStepStats === true;
     if (tellsSteps && grid.count > 1) context.stepSamples = new Float64Array(grid.count);
+    context.readsAllRows = tellsSteps;
     // Helpers tell no steps apart.
     context.parallel = tellsSteps ? null : this.parallel;
     context.poll();

@@ -207,7 +207,7 @@ export class RangeCallRows extends RowSource {
     this.loaded = loaded;
     this.reader = new SampleReader(context, loaded, node.isStatistics);
     // Windows tell of mixed kinds and of resets.
-    context.hasNotes ||= loaded.hasHistograms;
+    context.readsAllRows ||= loaded.hasHistograms;
     this.besideMask = START_TIME_FUNCTIONS.has(node.func) ? ANY_BESIDE : BESIDE_FLOATS.histograms;
     this.args = reserveArguments(context, args);
     const samples = sizeColumns(context, loaded);
