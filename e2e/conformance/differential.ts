@@ -95,12 +95,12 @@ async function runOne(options: DifferentialOptions, index: number, report: Repor
     const found = EXPLANATIONS.find((rule) =>
       rule.explains({ query, isRange: !isInstant, difference, all: differences }),
     );
-    if (found !== undefined) report.explained.set(found.name, (report.explained.get(found.name) ?? 0) + 1);
+    if (found !== undefined) count(report.explained, `${found.basis}: ${found.name}`);
     return found === undefined;
   });
   if (unexplained.length === 0) return;
   if (!isInstant && /\binfo\(/.test(query) && (await isRightPerStep(options, evaluation, query))) {
-    report.explained.set(INFO_PER_STEP, (report.explained.get(INFO_PER_STEP) ?? 0) + 1);
+    count(report.explained, `observed: ${INFO_PER_STEP}`);
     return;
   }
   const { seed } = options;
@@ -112,6 +112,10 @@ async function runOne(options: DifferentialOptions, index: number, report: Repor
     evaluation,
     differences: unexplained,
   });
+}
+
+function count(counts: Map<string, number>, name: string): void {
+  counts.set(name, (counts.get(name) ?? 0) + 1);
 }
 
 /**

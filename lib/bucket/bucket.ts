@@ -24,7 +24,7 @@ export type ObjectSource = Uint8Array | { readonly path: string } | Readable;
  * visible to every reader once `put` has returned. Names are relative paths with `/`.
  *
  * Failures are VarveErrors: `object-not-found` (client), `object-name` (client), `object-range` (client),
- * `bucket-unavailable` (unavailable).
+ * `bucket-unavailable` (unavailable: passing), `bucket-refused` (unavailable until an operator corrects settings or rights).
  */
 export interface Bucket {
   /** The whole object. */
@@ -33,12 +33,22 @@ export interface Bucket {
   getRange(name: string, offset: number, length: number): Promise<Uint8Array>;
   /** Stores an object durably. */
   put(name: string, source: ObjectSource): Promise<void>;
+  /**
+   * Stores an object unless there is one of that name; tells whether it did. Of several at once exactly one does, as far
+   * as the store knows conditional writes (Amazon S3, MinIO and folders do; a store that ignores the condition may let
+   * several win).
+   */
+  putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean>;
   /** Lists names that begin with a prefix; with a delimiter ('/') only one level of them. */
   list(prefix: string, delimiter?: '/'): Promise<ObjectList>;
   /** Deletes an object; one that is not there is fine. */
   delete(name: string): Promise<void>;
   /** Null when there is no such object. */
   stat(name: string): Promise<ObjectStat | null>;
+  /** Frees the space of uploads that began before a time (ms since the epoch) and never ended; tells how many. */
+  removeAbandonedUploads(beforeMs: number): Promise<number>;
+  /** Lets connections go. */
+  close(): void;
 }
 
 const NAME_BYTES_MAX = 1024;

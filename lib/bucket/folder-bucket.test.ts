@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { describeBucketContract } from './contract.js';
 import { FolderBucket } from './folder-bucket.js';
+import { describeBucketContract } from './testing/contract.js';
 
 describeBucketContract('FolderBucket', async () => {
   const root = await mkdtemp(join(tmpdir(), 'varve-bucket-'));

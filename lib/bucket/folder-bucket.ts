@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Dirent } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { type FileHandle, link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { messageOf, VarveError } from '../errors/index.js';
@@ -57,10 +57,32 @@ export class FolderBucket implements Bucket {
     try {
       await mkdir(uploads, { recursive: true });
       await this.#writeSynced(temporary, source);
-      await this.#renameInto(temporary, target);
+      await this.#place(temporary, target, rename);
     } catch (error) {
       await rm(temporary, { force: true });
       throw failure('store', name, error);
+    }
+  }
+
+  async putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean> {
+    const target = this.#path(name);
+    const uploads = join(this.#root, UPLOADS);
+    const temporary = join(uploads, randomUUID());
+    try {
+      await mkdir(uploads, { recursive: true });
+      await this.#writeSynced(temporary, bytes);
+      // Unlike a rename, a link does not replace what is there.
+      return await this.#place(temporary, target, link).then(
+        () => true,
+        (error: unknown) => {
+          if (errorCode(error) === 'EEXIST') return false;
+          throw error;
+        },
+      );
+    } catch (error) {
+      throw failure('store', name, error);
+    } finally {
+      await rm(temporary, { force: true });
     }
   }
 
@@ -108,6 +130,24 @@ export class FolderBucket implements Bucket {
     }
   }
 
+  async removeAbandonedUploads(beforeMs: number): Promise<number> {
+    const uploads = join(this.#root, UPLOADS);
+    let count = 0;
+    for (const entry of await this.#entries(UPLOADS)) {
+      const path = join(uploads, entry.name);
+      try {
+        if ((await stat(path)).mtimeMs >= beforeMs) continue;
+        await rm(path, { force: true });
+        count++;
+      } catch (error) {
+        if (!isMissing(error)) throw failure('delete', `${UPLOADS}/${entry.name}`, error);
+      }
+    }
+    return count;
+  }
+
+  close(): void {}
+
   #path(name: string): string {
     checkObjectName(name);
     if (name === UPLOADS || name.startsWith(`${UPLOADS}/`)) {
@@ -143,13 +183,18 @@ export class FolderBucket implements Bucket {
     }
   }
 
-  async #renameInto(temporary: string, target: string): Promise<void> {
+  /** Gives a finished file its name, durably. */
+  async #place(
+    temporary: string,
+    target: string,
+    give: (from: string, to: string) => Promise<void>,
+  ): Promise<void> {
     const folder = dirname(target);
-    // A concurrent delete may remove the directory between its making and the rename.
+    // A concurrent delete may remove the directory between its making and the naming.
     for (let attempt = 0; ; attempt++) {
       const made = await mkdir(folder, { recursive: true });
       try {
-        await rename(temporary, target);
+        await give(temporary, target);
       } catch (error) {
         if (errorCode(error) !== 'ENOENT' || attempt === 3) throw error;
         continue;

@@ -1,4 +1,5 @@
 export { CodecKernel, codecKernel } from './codec.js';
+export { type AggregateEntry, DownsampleKernel, type MadeChunk } from './downsample.js';
 export {
   FORMAT_LABELS_MAX,
   FORMAT_POINTS_MAX,
@@ -14,6 +15,7 @@ export {
   HISTOGRAM_KIND,
   type HistogramKind,
 } from './head-histograms.js';
+export { type DeletedSpan, MergeKernel } from './merge.js';
 export { adoptKernelModule, createMemory, instantiate, kernelModule, MEMORY_BYTES_MAX } from './module.js';
 export {
   AGGREGATION,

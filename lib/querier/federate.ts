@@ -1,4 +1,4 @@
-import { type FloatHistogram, formatG, type IntegerHistogram, RESET_HINT } from '../histogram/index.js';
+import { type FloatHistogram, formatG, IntegerHistogram, RESET_HINT } from '../histogram/index.js';
 import { compareLabelSets, compareUtf8, type LabelSet } from '../labels/index.js';
 import type { Matcher } from '../matcher/index.js';
 import { ArrayArena, polled, type Queryable, type SelectHints } from '../storage/index.js';
@@ -20,7 +20,7 @@ interface Newest {
   readonly labels: LabelSet;
   readonly name: string;
   readonly timestampMs: number;
-  readonly value: number | IntegerHistogram | FloatHistogram;
+  readonly value: number | FloatHistogram;
 }
 
 /** @param matcherSets series that any of them matches, once each */
@@ -92,8 +92,9 @@ function newestOf(runs: readonly SampleRun[]): Pick<Newest, 'timestampMs' | 'val
   const last = run.timestamps.length - 1;
   const timestampMs = run.timestamps[last]!;
   if (run.kind === 'histograms') {
-    const value = run.histograms[last]!;
-    return value.isStale ? null : { timestampMs, value };
+    const found = run.histograms[last]!;
+    if (found.isStale) return null;
+    return { timestampMs, value: found instanceof IntegerHistogram ? found.toFloat() : found };
   }
   const words = new Int32Array(run.values.buffer, run.values.byteOffset + last * 8, 2);
   return words[1] === 0x7ff0_0000 && words[0] === 2 ? null : { timestampMs, value: run.values[last]! };
@@ -110,30 +111,20 @@ function exposedLabels({ labels }: Newest): LabelSet {
   return kept.some(({ name }) => name === 'instance') ? kept : [...kept, { name: 'instance', value: '' }];
 }
 
+/** The text format has no native histograms: they are left out, as by Prometheus. */
 function writeText(out: ByteWriter, name: string, family: readonly Newest[], escaping: Escaping): void {
+  if (kindOf(family[0]!) !== 'untyped') return;
   const shown = escapeName(name, true, escaping);
   const isPlain = isLegacyName(shown, true);
-  const type = kindOf(family[0]!) === 'untyped' ? 'untyped' : 'histogram';
-  out.text(`# TYPE ${isPlain ? shown : quote(shown)} ${type}\n`);
+  out.text(`# TYPE ${isPlain ? shown : quote(shown)} untyped\n`);
   for (const sample of family) {
     const labels = exposedLabels(sample).map((label) => {
       const labelName = escapeName(label.name, false, escaping);
       return `${isLegacyName(labelName, false) ? labelName : quote(labelName)}=${quote(label.value)}`;
     });
-    const line = (suffix: string, value: number, more: readonly string[] = []) => {
-      const inside = [...labels, ...more].join(',');
-      const full = shown + suffix;
-      const series = isPlain ? `${full}{${inside}}` : `{${quote(full)},${inside}}`;
-      out.text(`${series} ${formatG(value)} ${sample.timestampMs}\n`);
-    };
-    if (typeof sample.value === 'number') line('', sample.value);
-    else {
-      // The text format has no native histograms: only how many and how much.
-      const count = Number(sample.value.count);
-      line('_bucket', count, ['le="+Inf"']);
-      line('_sum', sample.value.sum);
-      line('_count', count);
-    }
+    const inside = labels.join(',');
+    const series = isPlain ? `${shown}{${inside}}` : `{${quote(shown)},${inside}}`;
+    out.text(`${series} ${formatG(Number(sample.value))} ${sample.timestampMs}\n`);
   }
 }
 

@@ -15,6 +15,12 @@ export class FairQueue<Item> {
     return this.#byTenant.get(tenant)?.length ?? 0;
   }
 
+  /** Whether a tenant with waiting items fulfils the condition. */
+  someTenant(condition: (tenant: string) => boolean): boolean {
+    for (const tenant of this.#byTenant.keys()) if (condition(tenant)) return true;
+    return false;
+  }
+
   push(tenant: string, item: Item): void {
     const items = this.#byTenant.get(tenant);
     if (items === undefined) this.#byTenant.set(tenant, [item]);

@@ -7,6 +7,7 @@ import {
   type CallMessage,
   FLAG,
   type HelpMessage,
+  type ReadyMessage,
   type ResultMessage,
   type TaskMessage,
   type WorkerSetup,
@@ -67,6 +68,8 @@ interface Thread {
   /** Keys of the attachments it has. */
   readonly attached: Set<string>;
   task: Task | null;
+  /** Whether it has loaded its program. */
+  isReady: boolean;
 }
 
 /**
@@ -179,12 +182,10 @@ export class WorkerPool {
 
   #dispatch(): void {
     while (this.#queue.size > 0 && !this.#isStopped) {
-      const running = this.runningCount;
-      const { size } = this.#options;
-      if (running > size) return;
-      const task = this.#queue.shift((tenant) => running < size || !this.#isRunning(tenant));
-      if (task === undefined) return;
-      const thread = this.#threads.find((candidate) => candidate.task === null) ?? this.#startThread();
+      const thread = this.runningCount < this.#options.size ? this.#anyThread() : this.#spareThread();
+      if (thread === null) return;
+      const isSpare = this.runningCount >= this.#options.size;
+      const task = this.#queue.shift((tenant) => !isSpare || !this.#isRunning(tenant))!;
       task.thread = thread;
       thread.task = task;
       Atomics.store(thread.flags, FLAG.cancelled, 0);
@@ -208,6 +209,22 @@ export class WorkerPool {
     }
   }
 
+  #anyThread(): Thread {
+    const idle = this.#threads.filter(({ task }) => task === null);
+    return idle.find(({ isReady }) => isReady) ?? idle[0] ?? this.#startThread();
+  }
+
+  /**
+   * The thread for tenants that have none while others have all; null when it isn't needed or taken. A task is not bound to
+   * it before it has loaded its program: until then another thread may become free.
+   */
+  #spareThread(): Thread | null {
+    if (this.runningCount > this.#options.size) return null;
+    if (!this.#queue.someTenant((tenant) => !this.#isRunning(tenant))) return null;
+    const idle = this.#threads.find(({ task }) => task === null) ?? this.#startThread();
+    return idle.isReady ? idle : null;
+  }
+
   #isRunning(tenant: string): boolean {
     return this.#threads.some((thread) => thread.task?.tenant === tenant);
   }
@@ -220,9 +237,13 @@ export class WorkerPool {
       workerData: setup,
       ...(heapMiB > 0 ? { resourceLimits: { maxOldGenerationSizeMb: heapMiB } } : {}),
     });
-    const thread: Thread = { worker, flags: new Int32Array(flags), attached: new Set(), task: null };
-    worker.on('message', (message: ResultMessage | CallMessage) => {
-      if ('call' in message) this.#callHelpers(thread, message);
+    const idle = { attached: new Set<string>(), task: null, isReady: false };
+    const thread: Thread = { worker, flags: new Int32Array(flags), ...idle };
+    worker.on('message', (message: ReadyMessage | ResultMessage | CallMessage) => {
+      if ('ready' in message) {
+        thread.isReady = true;
+        this.#dispatch();
+      } else if ('call' in message) this.#callHelpers(thread, message);
       else this.#finish(thread, message);
     });
     worker.on('error', (error: unknown) => this.#lose(thread, error));

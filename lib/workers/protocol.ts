@@ -40,6 +40,11 @@ export interface CallMessage {
   readonly helpers: number;
 }
 
+/** Thread to pool, once: it has loaded its program. */
+export interface ReadyMessage {
+  readonly ready: true;
+}
+
 /** Pool to thread. */
 export interface TaskMessage {
   readonly id: number;

@@ -5,6 +5,7 @@ import {
   type CallMessage,
   FLAG,
   type HelpMessage,
+  type ReadyMessage,
   type ResultMessage,
   type TaskMessage,
   type WorkerSetup,
@@ -77,6 +78,7 @@ export function serveTasks(
       },
     );
   });
+  port.postMessage({ ready: true } satisfies ReadyMessage);
 }
 
 const received = new Map<string, unknown>();

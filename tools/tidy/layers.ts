@@ -44,6 +44,8 @@ export const RANKS: Readonly<Record<string, number>> = {
   'promql/func': 4,
   'promql/testing': 4,
   rules: 4,
+  // reads blocks where the platform keeps them
+  blockstore: 4,
   // platform: knows no series
   bucket: 4,
   config: 4,
@@ -71,6 +73,9 @@ export const COMPONENT_RANK = 5;
 /** `importer imported`, both of the same rank. */
 export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'assert errors',
+  'blockstore bucket',
+  'blockstore tsdb/block',
+  'blockstore tsdb/index',
   'bytes errors',
   'hash bytes',
   'collections assert',
@@ -85,7 +90,11 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'tsdb/block tsdb/chunk',
   'tsdb/block tsdb/index',
   'tsdb/compact tsdb/block',
+  'tsdb/compact tsdb/chunk',
   'tsdb/compact tsdb/index',
+  'tsdb/downsample tsdb/block',
+  'tsdb/downsample tsdb/chunk',
+  'tsdb/downsample tsdb/index',
   'tsdb/head tsdb/block',
   'tsdb/head tsdb/chunk',
   'tsdb/head tsdb/index',

@@ -76,7 +76,11 @@ function warnQuantile(child: RowSource, node: AggregateNode, parameter: Float64A
     const text = `quantile value should be between 0 and 1, got ${formatG(q)}`;
     child.context.annotations.warn(text, node.paramPos);
   };
-  if (hasNaN) warn(NaN);
+  // The greatest and the least of numbers with a NaN among them are NaN.
+  if (hasNaN) {
+    warn(NaN);
+    return;
+  }
   if (most > 1) warn(most);
   if (least < 0) warn(least);
 }

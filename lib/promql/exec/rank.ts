@@ -138,11 +138,10 @@ export function rankSeries(
     source.context.annotations.info(`ignored histogram in ${node.op} aggregation`, node.pos);
   };
   // Histograms that limitk lets through are fetched in the end, so then they have to be in memory.
-  const child = !isLimit
-    ? floatsOnly(source, noteIgnored)
-    : source.mayHaveHistograms
-      ? materialise(source)
-      : source;
+  // They also count for the order of groups in an instant result.
+  const isPartlySeen = !isLimit && source.steps === 1 && source.mayHaveHistograms;
+  const members = source.mayHaveHistograms && (isLimit || isPartlySeen) ? materialise(source) : source;
+  const child = isLimit ? members : floatsOnly(members, noteIgnored);
   const { context, steps, seriesCount } = child;
   const heldBefore = context.held;
   const { numbers, labels } = groupSeries(context, child, node);
@@ -159,8 +158,13 @@ export function rankSeries(
     const to = Math.min(seriesCount, from + rowsPerBlock);
     const block = child.read(from, to);
     const { f64, u8 } = context.kernel;
+    const seen = isPartlySeen ? members.read(from, to).present : block.present;
     for (let i = from; i < to; i++) {
       const number = numbers[i]!;
+      if (steps === 1 && seenGroups[number] === 0 && u8[seen + i - from] !== 0) {
+        seenGroups[number] = 1;
+        groupOrder.push(number);
+      }
       const heapBase = number * steps;
       const row = block.rows / 8 + (i - from) * steps;
       const present = block.present + (i - from) * steps;

@@ -1,7 +1,9 @@
 import { join } from 'node:path';
+import type { ChunkArena } from '../../storage/index.js';
 import { FileByteSource, IndexReader } from '../index/index.js';
+import type { BlockLoader, BlockView, QueriedBlock } from './block-view.js';
 import { CHUNKS_DIRECTORY } from './chunk-format.js';
-import { ChunkReader } from './chunk-reader.js';
+import { ChunkReader, type CopiedChunks } from './chunk-reader.js';
 import { type BlockMeta, readBlockMeta } from './meta.js';
 import { readTombstones, type Tombstones } from './tombstones.js';
 
@@ -12,12 +14,14 @@ import { readTombstones, type Tombstones } from './tombstones.js';
  * SeriesSets and postings of a block resolve their strings through its files: close it only when no query can hold
  * any of them. The directory may be deleted before that.
  */
-export class BlockReader {
+export class BlockReader implements BlockView, QueriedBlock {
   readonly directory: string;
   readonly meta: BlockMeta;
   readonly index: IndexReader;
   readonly chunks: ChunkReader;
   readonly tombstones: Tombstones;
+  /** Files are read when they are looked at. */
+  readonly loader: BlockLoader | null = null;
 
   private constructor(
     directory: string,
@@ -46,6 +50,14 @@ export class BlockReader {
       source.close();
       throw error;
     }
+  }
+
+  view(): BlockView {
+    return this;
+  }
+
+  copyChunks(refs: Float64Array, count: number, arena: ChunkArena): CopiedChunks {
+    return this.chunks.copy(refs, count, arena);
   }
 
   close(): void {

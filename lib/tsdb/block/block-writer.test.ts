@@ -175,10 +175,10 @@ describe('BlockWriter', () => {
       },
     ],
     [
-      'an aggregate chunk',
+      'an aggregate chunk without a count',
       (writer) => {
         writer.addSymbols(['a', 'b']);
-        writer.addSeries(Uint32Array.of(0, 1), [{ ...TWO, encoding: 255 }]);
+        writer.addSeries(Uint32Array.of(0, 1), [{ ...TWO, data: hex('0000000000'), encoding: 255 }]);
       },
     ],
   ];

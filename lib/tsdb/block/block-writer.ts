@@ -4,6 +4,7 @@ import { ulid } from 'ulid';
 import { VarveError } from '../../errors/index.js';
 import { compareUtf8, type LabelSet } from '../../labels/index.js';
 import { CHUNK_ENCODING } from '../../storage/index.js';
+import { AGGREGATE, decodeAggregateChunk, ENCODING } from '../chunk/index.js';
 import { fsyncDirectory, IndexWriter, SeriesEntry } from '../index/index.js';
 import { CHUNKS_DIRECTORY } from './chunk-format.js';
 import { ChunkWriter } from './chunk-writer.js';
@@ -16,12 +17,12 @@ export const DELETION_SUFFIX = '.tmp-for-deletion';
 
 /** An encoded chunk on its way into a block. */
 export interface BlockChunk {
-  /** Times of the first and last sample, ms, exact. */
+  /** Times of the first and last sample, ms, exact; of an aggregate chunk those of its windows. */
   readonly minTime: number;
   readonly maxTime: number;
-  /** One of CHUNK_ENCODING. */
+  /** One of CHUNK_ENCODING, or ENCODING.aggregate. */
   readonly encoding: number;
-  /** From the 2-byte sample count on; read during the call only. */
+  /** Without length, encoding byte and checksum; read during the call only. */
   readonly data: Uint8Array;
 }
 
@@ -201,19 +202,30 @@ export class BlockWriter {
     if (!(minTime >= blockMin && maxTime < blockMax && minTime <= maxTime)) {
       throw badChunk(`chunk of ${minTime}..${maxTime} is outside the block's ${blockMin}..${blockMax}`);
     }
-    const sampleCount = data.length < 2 ? 0 : (data[0]! << 8) | data[1]!;
+    const { encoding, sampleCount } = countedSamples(chunk.encoding, data);
     if (sampleCount === 0) throw badChunk(`chunk at ${minTime} has no samples`);
-    if (chunk.encoding === CHUNK_ENCODING.xor) this.#floatSampleCount += sampleCount;
-    else if (
-      chunk.encoding === CHUNK_ENCODING.histogram ||
-      chunk.encoding === CHUNK_ENCODING.floatHistogram
-    ) {
+    if (encoding === CHUNK_ENCODING.xor) this.#floatSampleCount += sampleCount;
+    else if (encoding === CHUNK_ENCODING.histogram || encoding === CHUNK_ENCODING.floatHistogram) {
       this.#histogramSampleCount += sampleCount;
     } else throw badChunk(`chunk at ${minTime} has encoding ${chunk.encoding}`);
     this.#chunkCount++;
     if (minTime < this.#minTime) this.#minTime = minTime;
     if (maxTime > this.#maxTime) this.#maxTime = maxTime;
   }
+}
+
+/** What a chunk counts as: an aggregate chunk as so many samples as it has windows, of the kind that its sum has. */
+function countedSamples(encoding: number, data: Uint8Array): { encoding: number; sampleCount: number } {
+  if (encoding !== ENCODING.aggregate) return { encoding, sampleCount: sampleCountOf(data) };
+  const aggregates = decodeAggregateChunk(data);
+  const count = aggregates[AGGREGATE.count];
+  if (count == null) return { encoding, sampleCount: 0 };
+  const kind = aggregates[AGGREGATE.sum] ?? count;
+  return { encoding: kind.encoding, sampleCount: sampleCountOf(count.data) };
+}
+
+function sampleCountOf(data: Uint8Array): number {
+  return data.length < 2 ? 0 : (data[0]! << 8) | data[1]!;
 }
 
 /** Strings whose symbol numbers are remembered by the string based interface. */

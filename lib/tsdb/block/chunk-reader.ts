@@ -98,7 +98,7 @@ export class ChunkReader {
   read(ref: number): ReadChunk {
     const segment = this.#segment(ref);
     const offset = ref % SEGMENT_SCALE;
-    let bytes = segment.read(offset, Math.min(TAIL_BYTES, segment.size - offset));
+    let bytes = segment.readUpTo(offset, TAIL_BYTES);
     const encoding = this.#locate(segment, bytes, 0, offset);
     if (this.#dataEnd + 4 > bytes.length) bytes = segment.read(offset, this.#dataEnd + 4);
     this.#checkCrc(segment, bytes, offset);

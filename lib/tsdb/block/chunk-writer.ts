@@ -38,14 +38,7 @@ export class ChunkWriter {
 
   /** Appends a chunk and returns its ref. The data is copied. */
   write(encoding: number, data: Uint8Array): number {
-    const worstBytes = CHUNK_LENGTH_BYTES_MAX + CHUNK_FRAME_BYTES + data.length;
-    let sink = this.#sink;
-    if (
-      sink === null ||
-      (sink.position + worstBytes > this.#segmentBytesMax && sink.position > SEGMENT_HEADER_BYTES)
-    ) {
-      sink = this.#startSegment();
-    }
+    const sink = this.#sinkFor(data.length);
     const ref = (this.#segmentCount - 1) * SEGMENT_SCALE + sink.position;
     const frame = this.#frame;
     frame.clear();
@@ -61,8 +54,20 @@ export class ChunkWriter {
     return ref;
   }
 
+  /**
+   * Appends a chunk as it stands in another segment, with its length, encoding byte and checksum, and returns its ref.
+   * @param dataBytes length of the data inside
+   */
+  writeFrame(frame: Uint8Array, dataBytes: number): number {
+    const sink = this.#sinkFor(dataBytes);
+    const ref = (this.#segmentCount - 1) * SEGMENT_SCALE + sink.position;
+    sink.write(frame);
+    return ref;
+  }
+
   /** Fsyncs the last segment and the directory. */
   finish(): void {
+    this.#bytesBefore = this.byteCount;
     this.#sink?.finish();
     this.#sink = null;
     fsyncDirectory(this.#directory);
@@ -72,6 +77,16 @@ export class ChunkWriter {
   abort(): void {
     this.#sink?.close();
     this.#sink = null;
+  }
+
+  /** The open segment, or the next one when a chunk might not fit. */
+  #sinkFor(dataBytes: number): FileSink {
+    const sink = this.#sink;
+    const worstBytes = CHUNK_LENGTH_BYTES_MAX + CHUNK_FRAME_BYTES + dataBytes;
+    const isRoom =
+      sink !== null &&
+      (sink.position + worstBytes <= this.#segmentBytesMax || sink.position <= SEGMENT_HEADER_BYTES);
+    return isRoom ? sink : this.#startSegment();
   }
 
   #startSegment(): FileSink {

@@ -1,6 +1,13 @@
 export { listBlocks, removeUnfinishedBlocks } from './block-directory.js';
-export { BlockQueryable } from './block-queryable.js';
+export {
+  BlockQueryable,
+  type BlockQueryOptions,
+  type ChunkConversion,
+  type ConvertedChunk,
+  type DeletionMask,
+} from './block-queryable.js';
 export { BlockReader } from './block-reader.js';
+export type { BlockLoader, BlockView, QueriedBlock } from './block-view.js';
 export {
   type BlockChunk,
   BlockWriter,
@@ -8,7 +15,15 @@ export {
   CREATION_SUFFIX,
   DELETION_SUFFIX,
 } from './block-writer.js';
-export { ChunkReader, type ReadChunk } from './chunk-reader.js';
+export {
+  CHUNK_FRAME_BYTES,
+  CHUNK_LENGTH_BYTES_MAX,
+  CHUNKS_DIRECTORY,
+  SEGMENT_HEADER_BYTES,
+  SEGMENT_SCALE,
+} from './chunk-format.js';
+export { ChunkReader, type CopiedChunks, type ReadChunk } from './chunk-reader.js';
+export { ChunkWriter } from './chunk-writer.js';
 export { matchPostings } from './match.js';
 export {
   type BlockCompaction,

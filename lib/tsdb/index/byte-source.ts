@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes. @throws CorruptionError `file-truncated` when they are not all there. */
   read(offset: number, length: number): Uint8Array;
+  /** At most so many bytes, and one at least: as many as are at hand. Same error. */
+  readUpTo(offset: number, lengthMax: number): Uint8Array;
   /** Fills the caller's buffer, past any cache: for large reads. Same error. */
   readInto(into: Uint8Array, offset: number): void;
   close(): void;
@@ -31,6 +33,10 @@ export class MemoryByteSource implements ByteSource {
   read(offset: number, length: number): Uint8Array {
     checkRange(this, offset, length);
     return this.#bytes.subarray(offset, offset + length);
+  }
+
+  readUpTo(offset: number, lengthMax: number): Uint8Array {
+    return this.read(offset, lengthUpTo(this, offset, lengthMax));
   }
 
   readInto(into: Uint8Array, offset: number): void {
@@ -92,6 +98,10 @@ export class FileByteSource implements ByteSource {
     return assembled;
   }
 
+  readUpTo(offset: number, lengthMax: number): Uint8Array {
+    return this.read(offset, lengthUpTo(this, offset, lengthMax));
+  }
+
   readInto(into: Uint8Array, offset: number): void {
     checkRange(this, offset, into.length);
     if (!this.#isOpen) throw new VarveError('internal', 'file-closed', `${this.name}: read after close`);
@@ -147,13 +157,18 @@ export function readFully(fd: number, into: Uint8Array, offset: number, name: st
   }
 }
 
+function lengthUpTo(source: ByteSource, offset: number, lengthMax: number): number {
+  return Math.max(1, Math.min(lengthMax, source.size - offset));
+}
+
 function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset < 0 || length < 0 || offset + length > source.size) {
     throw truncated(source.name, offset, length, Math.max(0, source.size - offset));
   }
 }
 
-function truncated(name: string, offset: number, expected: number, found: number): CorruptionError {
+/** The error for bytes that a file or object should have and has not. */
+export function truncated(name: string, offset: number, expected: number, found: number): CorruptionError {
   return new CorruptionError(
     'file-truncated',
     `${name}: ${expected} bytes expected at offset ${offset}, ${found} found`,

@@ -14,6 +14,9 @@ const VALUES_CACHED_MAX = 2_000_000;
 /** First guess at the length of a series entry; longer ones are read twice. */
 const SERIES_READ_BYTES = 512;
 
+/** Values of labels by name of the label, bounded by their number. */
+type ValuesCache = LRUCache<string, ValueOffsets>;
+
 /** Where the sections of an index begin. */
 export interface IndexToc {
   readonly symbols: number;
@@ -32,19 +35,28 @@ export class IndexReader {
   readonly toc: IndexToc;
   readonly symbols: SymbolTable;
   readonly postingsTable: PostingsTable;
-  readonly #values: LRUCache<string, ValueOffsets>;
+  readonly #values: ValuesCache;
   readonly #seriesReader: ByteReader;
   #all: Uint32Array | null;
 
-  constructor(source: ByteSource, toc: IndexToc, symbols: SymbolTable, postingsTable: PostingsTable) {
+  /** @param values what was learnt of the same index by a reader over another source */
+  constructor(
+    source: ByteSource,
+    toc: IndexToc,
+    symbols: SymbolTable,
+    postingsTable: PostingsTable,
+    values: ValuesCache | null = null,
+  ) {
     this.source = source;
     this.toc = toc;
     this.symbols = symbols;
     this.postingsTable = postingsTable;
-    this.#values = new LRUCache({
-      maxSize: VALUES_CACHED_MAX,
-      sizeCalculation: (entry) => entry.values.length + 1,
-    });
+    this.#values =
+      values ??
+      new LRUCache({
+        maxSize: VALUES_CACHED_MAX,
+        sizeCalculation: (entry) => entry.values.length + 1,
+      });
     this.#seriesReader = new ByteReader(source.name);
     this.#all = null;
   }
@@ -53,16 +65,16 @@ export class IndexReader {
     const toc = readToc(source);
     const symbols = SymbolTable.open(source, toc.symbols);
     const postingsTable = PostingsTable.open(source, toc.postingsTable);
-    for (const name of postingsTable.names) {
-      if (symbols.find(name) < 0) {
-        throw new CorruptionError(
-          'label-name-unknown',
-          `${source.name}: label name ${JSON.stringify(name)} of the postings offset table is not a symbol`,
-          { details: { file: source.name, offset: toc.postingsTable, found: name } },
-        );
-      }
-    }
+    checkNames(source.name, toc.postingsTable, symbols, postingsTable);
     return new IndexReader(source, toc, symbols, postingsTable);
+  }
+
+  /**
+   * A reader of the same index that takes postings and series from another source, and leaves symbols, table and label
+   * values to this one.
+   */
+  over(source: ByteSource): IndexReader {
+    return new IndexReader(source, this.toc, this.symbols, this.postingsTable, this.#values);
   }
 
   close(): void {
@@ -91,8 +103,8 @@ export class IndexReader {
 
   /** Refs of the series with this label pair, ascending; a fresh array. Empty when there are none. */
   postings(name: string, value: string): Uint32Array {
-    const offset = this.postingsTable.find(name, value);
-    return offset < 0 ? new Uint32Array(0) : this.postingsAt(offset);
+    const list = this.postingsTable.find(name, value);
+    return list === null ? new Uint32Array(0) : this.postingsAt(list.offset);
   }
 
   /** Refs of all series, ascending. Shared: not to be changed. */
@@ -145,7 +157,7 @@ export class IndexReader {
       );
     }
     const reader = this.#seriesReader;
-    reader.reset(source.read(offset, Math.min(SERIES_READ_BYTES, source.size - offset)), offset);
+    reader.reset(source.readUpTo(offset, SERIES_READ_BYTES), offset);
     const length = reader.uvarint();
     if (length > this.toc.postings - offset) {
       throw new CorruptionError(
@@ -204,21 +216,40 @@ function readToc(source: ByteSource): IndexToc {
     );
   }
   const at = source.size - TOC_BYTES;
-  const bytes = source.read(at, TOC_BYTES);
+  return parseToc(source.read(at, TOC_BYTES), source.name, at);
+}
+
+/**
+ * Reads the last 52 bytes of an index, which lie at `at`.
+ * @throws CorruptionError `crc-mismatch` or `toc-offset`
+ */
+export function parseToc(bytes: Uint8Array, file: string, at: number): IndexToc {
   const expected = readBe32(bytes, TOC_BYTES - 4);
   const found = crc32c(bytes, 0, TOC_BYTES - 4);
-  if (found !== expected) throw crcMismatch(source.name, 'TOC', source.size - 4, expected, found);
-  const reader = new ByteReader(source.name, bytes, at);
+  if (found !== expected) throw crcMismatch(file, 'TOC', at + TOC_BYTES - 4, expected, found);
+  const reader = new ByteReader(file, bytes, at);
   const symbols = reader.be64();
   const series = reader.be64();
   reader.skip(16);
   const toc = { symbols, series, postings: reader.be64(), postingsTable: reader.be64() };
   for (const [section, offset] of Object.entries(toc)) {
     if (offset < INDEX_HEADER_BYTES || offset + 4 > at) {
-      throw new CorruptionError('toc-offset', `${source.name}: TOC puts ${section} at ${offset}`, {
-        details: { file: source.name, offset: at, found: offset },
+      throw new CorruptionError('toc-offset', `${file}: TOC puts ${section} at ${offset}`, {
+        details: { file, offset: at, found: offset },
       });
     }
   }
   return toc;
+}
+
+/** Checks that every label name of a postings offset table, which lies at `offset`, is a symbol. */
+export function checkNames(file: string, offset: number, symbols: SymbolTable, table: PostingsTable): void {
+  for (const name of table.names) {
+    if (symbols.find(name) >= 0) continue;
+    throw new CorruptionError(
+      'label-name-unknown',
+      `${file}: label name ${JSON.stringify(name)} of the postings offset table is not a symbol`,
+      { details: { file, offset, found: name } },
+    );
+  }
 }

@@ -1,12 +1,13 @@
 export { ByteReader, compareBytes, readBe32, utf8Text } from './byte-reader.js';
-export { type ByteSource, FileByteSource, MemoryByteSource, readFully } from './byte-source.js';
+export { type ByteSource, FileByteSource, MemoryByteSource, readFully, truncated } from './byte-source.js';
 export { ByteWriter, writeBe32 } from './byte-writer.js';
 export { crc32c } from './crc.js';
 export { FileSink, fsyncDirectory } from './file-sink.js';
-export { IndexReader, type IndexToc } from './index-reader.js';
+export { INDEX_HEADER_BYTES, INDEX_MAGIC, SERIES_ALIGNMENT, TOC_BYTES } from './format.js';
+export { checkNames, IndexReader, type IndexToc, parseToc } from './index-reader.js';
 export { IndexWriter } from './index-writer.js';
 export { intersectPostings, subtractPostings, unitePostings } from './postings.js';
-export type { PostingsTable, ValueOffsets } from './postings-table.js';
+export { type ListRange, PostingsTable, type ValueOffsets } from './postings-table.js';
 export { SeriesEntry } from './series-entry.js';
-export type { SymbolTable } from './symbol-table.js';
+export { SymbolTable } from './symbol-table.js';
 export { crcMismatch } from './window-reader.js';

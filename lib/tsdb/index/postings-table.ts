@@ -4,11 +4,18 @@ import type { ByteSource } from './byte-source.js';
 import { SAMPLE_STEP } from './format.js';
 import { sectionBounds, WindowReader } from './window-reader.js';
 
-/** The values of one label and, beside each, the offset of its postings. */
+/** Values of one label that follow one another in the table, and where their postings lie. */
 export interface ValueOffsets {
   /** Sorted by bytes. */
   readonly values: readonly string[];
+  /** One more than values: the postings of value i begin at `offsets[i]` and end before `offsets[i + 1]`. */
   readonly offsets: Float64Array;
+}
+
+/** Where a postings list begins, and where the next one does: padding may lie between. */
+export interface ListRange {
+  readonly offset: number;
+  readonly end: number;
 }
 
 /** The entries of one label name. Positions are relative to the table's first entry. */
@@ -16,6 +23,8 @@ interface NameRange {
   readonly count: number;
   readonly samples: Uint32Array;
   readonly end: number;
+  /** Offset of the postings behind the last of this name. */
+  listsEnd: number;
 }
 
 /**
@@ -38,8 +47,11 @@ export class PostingsTable {
     this.names = [...ranges.keys()].filter((name) => name !== '');
   }
 
-  /** Reads through the table once: checksum, order of names and samples. */
-  static open(source: ByteSource, offset: number): PostingsTable {
+  /**
+   * Reads through the table once: checksum, order of names and samples.
+   * @param listsEnd where the last postings list ends: in an index file, where the table begins
+   */
+  static open(source: ByteSource, offset: number, listsEnd: number = offset): PostingsTable {
     const { start, end, crc } = sectionBounds(source, offset, 'postings offset table');
     const window = new WindowReader(source, start, end);
     const reader = window.reader;
@@ -50,8 +62,11 @@ export class PostingsTable {
     let name: Uint8Array | null = null;
     let count = 0;
     let samples: number[] = [];
-    const closeName = (at: number): void => {
-      if (name !== null) ranges.set(utf8Text(name), { count, samples: Uint32Array.from(samples), end: at });
+    const closeName = (at: number): NameRange | null => {
+      if (name === null) return null;
+      const range = { count, samples: Uint32Array.from(samples), end: at, listsEnd };
+      ranges.set(utf8Text(name), range);
+      return range;
     };
     for (let i = 0; i < entryCount; i++) {
       const at = window.offset - first;
@@ -64,8 +79,9 @@ export class PostingsTable {
       const nameBytes = reader.take(nameLength);
       const order: number = name === null ? -1 : compareBytes(name, nameBytes);
       if (order > 0) throw outOfOrder(source.name, first + at, utf8Text(nameBytes));
+      let closed: NameRange | null = null;
       if (order < 0) {
-        closeName(at);
+        closed = closeName(at);
         name = new Uint8Array(nameBytes);
         count = 0;
         samples = [];
@@ -77,7 +93,8 @@ export class PostingsTable {
       window.prepare(valueLength);
       reader.skip(valueLength);
       window.prepare(10);
-      reader.uvarint();
+      const listOffset = reader.uvarint();
+      if (closed !== null) closed.listsEnd = listOffset;
     }
     closeName(window.offset - first);
     window.checkCrc(crc, 'postings offset table');
@@ -89,27 +106,29 @@ export class PostingsTable {
     return this.#ranges.get(name)?.count ?? 0;
   }
 
-  /** Offset of the postings of a label pair, or -1. */
-  find(name: string, value: string): number {
+  /** Where the postings of a label pair lie; null when there are none. */
+  find(name: string, value: string): ListRange | null {
     const range = this.#ranges.get(name);
-    if (range === undefined) return -1;
+    if (range === undefined) return null;
     const wanted = Buffer.from(value, 'utf8');
-    const reader = this.#block(range, this.#sampleBefore(range, wanted));
+    const block = this.#sampleBefore(range, wanted);
+    const reader = this.#block(range, block);
     while (reader.remaining > 0) {
       const order = compareBytes(takeValue(reader), wanted);
       const offset = reader.uvarint();
-      if (order === 0) return offset;
-      if (order > 0) return -1;
+      if (order === 0) return { offset, end: this.#nextOffset(range, block, reader) };
+      if (order > 0) return null;
     }
-    return -1;
+    return null;
   }
 
   /** All values of a label with their postings offsets; empty when the label does not exist. */
   values(name: string): ValueOffsets {
     const range = this.#ranges.get(name);
-    if (range === undefined) return { values: [], offsets: new Float64Array(0) };
+    if (range === undefined) return { values: [], offsets: new Float64Array(1) };
     const values: string[] = new Array(range.count);
-    const offsets = new Float64Array(range.count);
+    const offsets = new Float64Array(range.count + 1);
+    offsets[range.count] = range.listsEnd;
     let at = 0;
     for (let block = 0; block < range.samples.length; block++) {
       const reader = this.#block(range, block);
@@ -127,21 +146,24 @@ export class PostingsTable {
     const offsets: number[] = [];
     const range = this.#ranges.get(name);
     const wanted = Buffer.from(prefix, 'utf8');
-    let isPast = range === undefined;
-    for (let block = isPast ? 0 : this.#sampleBefore(range!, wanted); !isPast; block++) {
+    let end = range === undefined ? 0 : -1;
+    for (let block = end === 0 ? 0 : this.#sampleBefore(range!, wanted); end < 0; block++) {
       const reader = this.#block(range!, block);
       while (reader.remaining > 0) {
         const value = takeValue(reader);
         const offset = reader.uvarint();
         const order = compareBytes(value.subarray(0, wanted.length), wanted);
-        isPast = order > 0;
-        if (isPast) break;
+        if (order > 0) {
+          end = offset;
+          break;
+        }
         if (order < 0) continue;
         values.push(utf8Text(value));
         offsets.push(offset);
       }
-      isPast ||= block + 1 === range!.samples.length;
+      if (end < 0 && block + 1 === range!.samples.length) end = range!.listsEnd;
     }
+    offsets.push(end);
     return { values, offsets: Float64Array.from(offsets) };
   }
 
@@ -155,6 +177,17 @@ export class PostingsTable {
       else high = middle - 1;
     }
     return low;
+  }
+
+  /** The postings offset of the entry behind the one that a reader over a block has just read. */
+  #nextOffset(range: NameRange, block: number, reader: ByteReader): number {
+    let next = reader;
+    if (reader.remaining === 0) {
+      if (block + 1 === range.samples.length) return range.listsEnd;
+      next = this.#block(range, block + 1);
+    }
+    takeValue(next);
+    return next.uvarint();
   }
 
   /** A reader over the entries from one sample to the next. */

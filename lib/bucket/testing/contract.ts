@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { Bucket } from './bucket.js';
+import type { Bucket } from '../bucket.js';
 
 /** What the contract suite needs to test one kind of bucket: an empty one per test. */
 export interface BucketFixture {
@@ -12,8 +12,15 @@ export interface BucketFixture {
   remove(): Promise<void>;
 }
 
-/** Declares the tests that every Bucket must pass. Call it from a test file of the provider. */
-export function describeBucketContract(provider: string, create: () => Promise<BucketFixture>): void {
+/**
+ * Declares the tests that every Bucket must pass. Call it from a test file of the provider.
+ * @param isExclusive whether the store knows conditional writes
+ */
+export function describeBucketContract(
+  provider: string,
+  create: () => Promise<BucketFixture>,
+  isExclusive = true,
+): void {
   describe(`${provider} keeps the bucket contract`, () => {
     let fixture: BucketFixture;
     let bucket: Bucket;
@@ -69,6 +76,25 @@ export function describeBucketContract(provider: string, create: () => Promise<B
       await expect(bucket.put('x', failing)).rejects.toThrow('source broke');
       expect(text(await bucket.get('x'))).toBe('old');
       expect(await bucket.list('')).toEqual({ objects: ['x'], prefixes: [] });
+    });
+
+    test('stores only where nothing is when asked to, and lets one of many win', async () => {
+      expect(await bucket.putIfAbsent('lease', bytes('one'))).toBe(true);
+      expect(await bucket.putIfAbsent('lease', bytes('two'))).toBe(false);
+      expect(text(await bucket.get('lease'))).toBe('one');
+      await bucket.delete('lease');
+      if (!isExclusive) return;
+      const won = await Promise.all(
+        Array.from({ length: 10 }, (_, i) => bucket.putIfAbsent('dir/lease', bytes(String(i)))),
+      );
+      expect(won.filter((each) => each).length).toBe(1);
+      expect(text(await bucket.get('dir/lease'))).toBe(String(won.indexOf(true)));
+    });
+
+    test('removes no upload that may still go on', async () => {
+      await bucket.put('x', bytes('1'));
+      expect(await bucket.removeAbandonedUploads(Date.now() - 3_600_000)).toBe(0);
+      expect(text(await bucket.get('x'))).toBe('1');
     });
 
     test('tells size and time', async () => {

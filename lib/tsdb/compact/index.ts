@@ -1,0 +1,6 @@
+export {
+  type CompactedBlock,
+  type CompactOptions,
+  type CompactProgress,
+  compactBlocks,
+} from './compact-blocks.js';

@@ -1,0 +1,9 @@
+export {
+  type AggregateChoice,
+  type AnswerGrade,
+  aggregateFor,
+  type SeriesAggregate,
+} from './aggregate-for.js';
+export { type DownsampleOptions, type DownsampleProgress, downsampleBlocks } from './downsample-blocks.js';
+export { coarserResolution, RESOLUTION, RESOLUTIONS, type Resolution } from './levels.js';
+export { type PlainAggregate, PlainAggregateWriter } from './plain-aggregate.js';
