@@ -162,6 +162,17 @@ const BAD_QUERIES = [
 /** Parts of the syntax tree that came after 3.5. */
 const NEWER_NODES = ['anchored', 'smoothed', 'offsetExpr', 'rangeExpr', 'stepExpr', 'fillValues'];
 
+/** Queries whose samples are counted, in all and for each step. */
+const STATS_QUERIES = [
+  '1',
+  'up',
+  'special_value',
+  'sum(rate(requests_total[1m]))',
+  'count_over_time(up[2m]%20offset%201m)',
+  'up%20@%20MIDDLE%20/%20up',
+  'max_over_time(sum(up)[2m:20s])',
+];
+
 export const API_REQUESTS: readonly ApiRequest[] = [
   // -- instant queries
   ...TIMES.map((time) => get(`query?query=up&time=${time}`, time === '' ? { compare: 'keys' } : {})),
@@ -200,6 +211,14 @@ export const API_REQUESTS: readonly ApiRequest[] = [
     { compare: 'keys', ignoreKeys: ['warnings'] },
   ),
   get('query?query=sum(rate(requests_total[1m]))&time=END&stats=all', { compare: 'keys' }),
+  ...all(
+    STATS_QUERIES.flatMap((query) => [
+      `query?query=${query}&time=MIDDLE.5&stats=all`,
+      `query?query=${query}&time=MIDDLE.5&stats=true`,
+      `query_range?query=${query}&${RANGE}&step=33.4&stats=all`,
+    ]),
+    { ignoreKeys: ['timings', 'peakSamples'] },
+  ),
   get('query?query=requests_total%20%2B%20on(job)%20requests_total&time=END', { compare: 'status' }),
   get('query?query=label_replace(up,"job","x","",".*")&time=END'),
   get('query?query=label_replace(up,"~a%FF","x","",".*")&time=END'),

@@ -21,8 +21,8 @@ suite('the HTTP API', () => {
   let varve: Varve;
 
   beforeAll(async () => {
-    const native = { args: ['--enable-feature=native-histograms'] };
-    [prometheus, varve] = await Promise.all([startPrometheus(native), startVarve()]);
+    const features = { args: ['--enable-feature=native-histograms,promql-per-step-stats'] };
+    [prometheus, varve] = await Promise.all([startPrometheus(features), startVarve()]);
     const series = makeApiSeries(START_MS, STEP_MS, ROUNDS);
     for (const url of [`${prometheus.url}/api/v1/write`, varve.pushUrl]) {
       expect(await pushSeries(url, series)).toEqual({ status: expect.any(Number), text: '' });

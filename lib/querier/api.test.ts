@@ -221,7 +221,7 @@ describe('answers', () => {
     const { body } = await get('/api/v1/query?query=1%2B1&time=0&stats=all');
     expect(body.replace(/("execQueueTime":)[^,]+/, '$1Q')).toBe(
       ok(
-        '{"resultType":"scalar","result":[0,"2"],"stats":{"timings":{"evalTotalTime":0.5,"resultSortTime":0,"queryPreparationTime":0.25,"innerEvalTime":0.125,"execQueueTime":Q,"execTotalTime":1},"samples":{"totalQueryableSamples":7,"peakSamples":3}}}',
+        '{"resultType":"scalar","result":[0,"2"],"stats":{"timings":{"evalTotalTime":0.5,"resultSortTime":0,"queryPreparationTime":0.25,"innerEvalTime":0.125,"execQueueTime":Q,"execTotalTime":1},"samples":{"totalQueryableSamplesPerStep":[[0,7]],"totalQueryableSamples":7,"peakSamples":3}}}',
       ),
     );
   });

@@ -247,7 +247,7 @@ export class QueryApi {
       ? null
       : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
     const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
-    const { withStats, notes } = parseStats(call.params);
+    const { withStats, perStep, notes } = parseStats(call.params);
     const limits = this.#parts.limits.of(call.tenant);
     const fetchLimits = {
       seriesMax: limits.maxFetchedSeriesPerQuery,
@@ -255,7 +255,7 @@ export class QueryApi {
     };
     const answerBytesMax = limits.maxQueryResponseSize;
     const sources = snapshot?.sources ?? [];
-    const what = { request, withStats, notes };
+    const what = { request: perStep ? { ...request, perStepStats: true } : request, withStats, notes };
     const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;

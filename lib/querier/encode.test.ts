@@ -171,6 +171,14 @@ describe('encodeQueryResult', () => {
     );
   });
 
+  test('adds the samples of each step when they are known', () => {
+    const perStep = { startMs: 1500, stepMs: 250, counts: Float64Array.of(5, 0, 7) };
+    const text = encode({ type: 'scalar', timestampMs: 0, value: 1 }, { stats: { ...stats, perStep } }, true);
+    expect(text).toContain(
+      '"samples":{"totalQueryableSamplesPerStep":[[1.5,5],[1.75,0],[2,7]],"totalQueryableSamples":12,"peakSamples":5}',
+    );
+  });
+
   test('shows ten warnings and infos and counts the rest', () => {
     const texts = Array.from({ length: 13 }, (_, i) => `w${i}`);
     const answer = JSON.parse(

@@ -1,7 +1,14 @@
 import type { FloatHistogram } from '../histogram/index.js';
 import { FORMAT_POINTS_MAX, formatKernel } from '../kernel/index.js';
 import type { LabelSet } from '../labels/index.js';
-import type { QueryResult, QueryStats, QueryValue, RawSeries, ResultSeries } from '../promql/exec/index.js';
+import type {
+  QueryResult,
+  QueryStats,
+  QueryValue,
+  RawSeries,
+  ResultSeries,
+  StepSamples,
+} from '../promql/exec/index.js';
 import { HistogramWriter } from './histogram-json.js';
 import {
   ByteWriter,
@@ -224,8 +231,15 @@ function encodeStats(stats: QueryStats, execQueueTime: number): string {
     `"execTotalTime":${formatFloat(stats.execTotalTime)}`,
   ];
   const { totalQueryableSamples, peakSamples } = stats;
-  const samples = `{"totalQueryableSamples":${totalQueryableSamples},"peakSamples":${peakSamples}}`;
+  const { perStep = null } = stats;
+  const shownSteps = perStep === null ? '' : `"totalQueryableSamplesPerStep":${stepsText(perStep)},`;
+  const samples = `{${shownSteps}"totalQueryableSamples":${totalQueryableSamples},"peakSamples":${peakSamples}}`;
   return `{"timings":{${timings.join(',')}},"samples":${samples}}`;
+}
+
+function stepsText({ startMs, stepMs, counts }: StepSamples): string {
+  const points = Array.from(counts, (count, k) => `[${formatFloat((startMs + k * stepMs) / 1000)},${count}]`);
+  return `[${points.join(',')}]`;
 }
 
 function writeAnnotations(out: ByteWriter, key: string, word: string, texts: readonly string[]): void {

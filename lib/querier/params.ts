@@ -195,12 +195,16 @@ export function parseLookback(params: Params, fallbackMs: number): number {
 /** `stats`: any text asks for statistics, but only two are meant to. */
 export function parseStats(params: Params): {
   readonly withStats: boolean;
+  /** Whether they tell the samples of each step. */
+  readonly perStep: boolean;
   readonly notes: readonly string[];
 } {
   const text = params.get('stats');
-  if (text === '' || text === 'true' || text === 'all') return { withStats: text !== '', notes: [] };
+  if (text === '' || text === 'true' || text === 'all') {
+    return { withStats: text !== '', perStep: text === 'all', notes: [] };
+  }
   const note = `value ${goQuote(text)} for parameter "stats" is deprecated and will be rejected in the next major release, use "true" or "all"`;
-  return { withStats: true, notes: [note] };
+  return { withStats: true, perStep: false, notes: [note] };
 }
 
 /** Most points a range query returns for one series. */

@@ -28,8 +28,8 @@ import {
 /** Arithmetic, comparison and trim operators between two vectors. */
 export function binaryRows(node: BinaryNode, left: RowSource, right: RowSource): RowSource {
   const { context, steps } = left;
-  const lhs = context.hasNotes ? materialise(left) : left;
-  const rhs = context.hasNotes ? materialise(right) : right;
+  const lhs = context.readsAllRows ? materialise(left) : left;
+  const rhs = context.readsAllRows ? materialise(right) : right;
   const { matching: spec, op } = node;
   const isSwapped = spec.cardinality === 'one-to-many';
   const many = isSwapped ? rhs : lhs;

@@ -1,6 +1,6 @@
 import { VarveError } from '../../errors/index.js';
 import type { QueryKernel } from '../../kernel/index.js';
-import type { Grid } from '../plan/index.js';
+import type { Grid, LeafTimes } from '../plan/index.js';
 import type { Annotations } from './annotations.js';
 import { type LabelColumns, labelIdOf } from './label-columns.js';
 import type { LoadedSet } from './loaded-set.js';
@@ -26,6 +26,13 @@ export interface QueryLimits {
 const BLOCK_ELEMENTS = 8192;
 const POLL_INTERVAL_MS = 2;
 
+/** Samples counted so far, or by a part of the query. */
+export interface SampleCount {
+  readonly total: number;
+  /** By step; null when steps are not told apart. */
+  readonly steps: Float64Array | null;
+}
+
 /** Everything one running query shares: memory, symbols, notes, limits and counters. */
 export class QueryContext {
   readonly kernel: QueryKernel;
@@ -36,9 +43,14 @@ export class QueryContext {
   /** Where leaves find other threads that help; null when the query runs on one. */
   parallel: ParallelSession | null = null;
   totalSamples = 0;
+  /** The same for each step of a query of several; null unless asked for. */
+  stepSamples: Float64Array | null = null;
   peakSamples = 0;
-  /** Some source of the query makes notes while it is read: who could do without some of its rows reads them still. */
-  hasNotes = false;
+  /**
+   * Who could do without some rows of its input reads them still: some source makes notes while it is read, or all
+   * samples are to be counted as upstream does.
+   */
+  readsAllRows = false;
   private readonly limits: QueryLimits;
   private heldSamples = 0;
   private lastPollMs = 0;
@@ -107,6 +119,41 @@ export class QueryContext {
         { details: { samplesMax: this.limits.samplesMax } },
       );
     }
+  }
+
+  /** Counts samples that a leaf read, once for each step that shares them. */
+  countSamples(samples: number, { sampleWeight }: LeafTimes): void {
+    this.totalSamples += samples * sampleWeight;
+    const { stepSamples } = this;
+    if (stepSamples === null || sampleWeight < 2) return;
+    for (let k = 0; k < stepSamples.length; k++) stepSamples[k]! += samples;
+  }
+
+  /**
+   * Where a leaf adds up what it reads at each of its steps, beside `countSamples`. null when it need not: nobody asked,
+   * its samples don't count, or all steps share them.
+   */
+  stepCounts({ sampleWeight }: LeafTimes): Float64Array | null {
+    return sampleWeight === 1 ? this.stepSamples : null;
+  }
+
+  /** What has been counted up to now. */
+  sampleCount(): SampleCount {
+    return { total: this.totalSamples, steps: this.stepSamples?.slice() ?? null };
+  }
+
+  /** What has been counted since. */
+  samplesSince(before: SampleCount): SampleCount {
+    const steps = this.stepSamples?.map((count, k) => count - before.steps![k]!) ?? null;
+    return { total: this.totalSamples - before.total, steps };
+  }
+
+  /** Counts samples once more. */
+  recount({ total, steps }: SampleCount): void {
+    this.totalSamples += total;
+    steps?.forEach((count, k) => {
+      this.stepSamples![k]! += count;
+    });
   }
 
   /** The metric name of a label set, '' when it has none. */

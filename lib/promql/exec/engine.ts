@@ -12,6 +12,8 @@ export interface QueryRequest {
   readonly lookbackMs: number;
   /** Truncate the result to this many series with a warning; 0 for no limit. */
   readonly limit: number;
+  /** Whether the statistics tell the samples of each step, which makes the query slower. Default false. */
+  readonly perStepStats?: boolean;
 }
 
 export interface EngineOptions {
@@ -94,8 +96,17 @@ export type QueryValue =
     }
   | { readonly type: 'rawMatrix'; readonly series: readonly RawSeries[] };
 
+/** Samples read for each step: `counts[k]` at `startMs + k * stepMs`. */
+export interface StepSamples {
+  readonly startMs: number;
+  readonly stepMs: number;
+  readonly counts: Float64Array;
+}
+
 export interface QueryStats {
   readonly totalQueryableSamples: number;
+  /** The same for each step; null (or absent) unless the request asked for it. */
+  readonly perStep?: StepSamples | null;
   readonly peakSamples: number;
   /** Seconds. */
   readonly evalTotalTime: number;

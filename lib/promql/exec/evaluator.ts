@@ -5,7 +5,7 @@ import { isComparison } from '../parse/index.js';
 import type { ScalarNode, VectorNode } from '../plan/index.js';
 import { accumulate, isAccumulating } from './aggregate.js';
 import { binaryRows } from './binary.js';
-import { executionError, type QueryContext, timeOf } from './context.js';
+import { executionError, type QueryContext, type SampleCount, timeOf } from './context.js';
 import { ElementRows, elementFunction } from './elements.js';
 import { floatsOnly, presenceOnly } from './float-view.js';
 import { CounterHintRows, QuantileHintRows } from './hints.js';
@@ -35,7 +35,7 @@ import { SubqueryCallRows } from './subquery.js';
 /** A result that was needed more than once, and the samples that its first evaluation read. */
 interface Kept<T> {
   readonly value: T;
-  readonly samples: number;
+  readonly samples: SampleCount;
 }
 
 /** Turns plan nodes into rows. Nodes with several parents are computed once and kept. */
@@ -52,9 +52,9 @@ export class Evaluator {
   scalar(node: ScalarNode): Float64Array {
     const known = this.scalars.get(node);
     if (known !== undefined) return this.recall(known);
-    const before = this.context.totalSamples;
+    const before = this.context.sampleCount();
     const value = this.computeScalar(node);
-    this.scalars.set(node, { value, samples: this.context.totalSamples - before });
+    this.scalars.set(node, { value, samples: this.context.samplesSince(before) });
     return value;
   }
 
@@ -116,17 +116,16 @@ export class Evaluator {
   rows(node: VectorNode): RowSource {
     const known = this.sources.get(node);
     if (known !== undefined) return this.recall(known);
-    const before = this.context.totalSamples;
-    const source = this.open(node);
-    if (node.uses < 2) return source;
-    const value = materialise(source);
-    this.sources.set(node, { value, samples: this.context.totalSamples - before });
+    if (node.uses < 2) return this.open(node);
+    const before = this.context.sampleCount();
+    const value = materialise(this.open(node));
+    this.sources.set(node, { value, samples: this.context.samplesSince(before) });
     return value;
   }
 
   /** Statistics count a shared expression each time it stands in the query, as if it had been evaluated again. */
   private recall<T>(kept: Kept<T>): T {
-    this.context.totalSamples += kept.samples;
+    this.context.recount(kept.samples);
     return kept.value;
   }
 
@@ -256,7 +255,7 @@ export class Evaluator {
     const ranked =
       node.op === 'limit_ratio' ? limitRatio(child, node, parameter) : rankSeries(child, node, parameter);
     if (ranked !== null) return ranked;
-    if (this.context.hasNotes) materialise(child);
+    if (this.context.readsAllRows) materialise(child);
     return this.empty(node.grid.count);
   }
 

@@ -26,7 +26,7 @@ export class CounterHintRows extends RowSource {
     this.pos = pos;
     this.nameId = child.context.space.find('__name__');
     this.typeId = child.context.features.typeAndUnitLabels ? child.context.space.find('__type__') : -1;
-    this.context.hasNotes ||= this.hasSuspect();
+    this.context.readsAllRows ||= this.hasSuspect();
   }
 
   private hasSuspect(): boolean {
@@ -108,7 +108,7 @@ export class QuantileHintRows extends RowSource {
       if (steps === undefined) this.badSteps.set(q, [k]);
       else steps.push(k);
     });
-    if (this.badSteps.size > 0) this.context.hasNotes = true;
+    if (this.badSteps.size > 0) this.context.readsAllRows = true;
   }
 
   read(from: number, to: number): Block {

@@ -22,7 +22,7 @@ export function isHistogramNumber(func: string): boolean {
 export function histogramNumberRows(func: string, child: RowSource): RowSource {
   const { context, steps } = child;
   if (!child.mayHaveHistograms) {
-    if (context.hasNotes) materialise(child);
+    if (context.readsAllRows) materialise(child);
     return new EmptyRows(context, NO_LABELS, steps, null);
   }
   // Type and unit stay: they belong to the number as well.

@@ -115,7 +115,8 @@ class InfoJoin {
     const leaf = {
       kind: 'instantSelector' as const,
       select: node.infoSelect,
-      times: node.times,
+      // Counted below, where it is known which ones upstream would have selected.
+      times: { ...node.times, sampleWeight: 0 },
       lookbackMs: node.lookbackMs,
       isStatistics: false,
       grid: node.grid,
@@ -130,6 +131,7 @@ class InfoJoin {
     const { f64, u8 } = context.kernel;
     const timeAt = (i: number, k: number): number => f64[times.rows / 8 + i * steps + k]! * 1000;
     const isWanted = this.identifyingFilter();
+    const stepCounts = context.stepCounts(node.times);
     for (let i = 0; i < seriesCount; i++) {
       const name = labelIdOf(labels, i, this.nameId);
       if (name < 0 || !isWanted(labels, i)) continue;
@@ -146,6 +148,8 @@ class InfoJoin {
           const shown = formatLabels(labelSetOf(context, labels, i));
           throw executionError(`this should be an info metric, with float samples: ${shown}`);
         }
+        context.countSamples(1, node.times);
+        if (stepCounts !== null) stepCounts[k]!++;
         const rival = bySteps[k]!.get(name);
         if (rival !== undefined && timeAt(rival, k) === timeAt(i, k)) {
           throw duplicateError(context, labels, rival, i, timeAt(i, k));

@@ -8,6 +8,7 @@ import { SAMPLE, type SeriesSamples, sampleWeight, withoutStale } from './series
 /**
  * Rows of instant selectors over series that hold more than plain floats: what the kernel does for those
  * (assembly/query/instant.ts), and what histograms and start times add.
+ * @param stepCounts where to add the samples of each step
  * @returns samples read, by their weight
  */
 export function instantSampleRow(
@@ -15,8 +16,9 @@ export function instantSampleRow(
   samples: SeriesSamples,
   notes: SampleNotes,
   row: SampleRow,
+  stepCounts: Float64Array | null,
 ): number {
-  if (node.mode === 'smoothed') return smoothedRow(node, withoutStale(samples), notes, row);
+  if (node.mode === 'smoothed') return smoothedRow(node, withoutStale(samples), notes, row, stepCounts);
   const { times, kinds, values, histograms, starts, count } = samples;
   const { referenceMs, referenceStepMs } = node.times;
   let next = 0;
@@ -30,7 +32,10 @@ export function instantSampleRow(
     if (node.mode === 'times') row.float(k, times[i]! / 1000);
     else if (node.mode === 'starts') row.float(k, (starts?.[i] ?? 0) / 1000);
     else row.sample(k, values[i]!, histogram);
-    weight += histogram === null ? 1 : sampleWeight(histogram);
+    // Where only times are read, a histogram weighs no more than a number.
+    const read = histogram === null || node.mode !== 'values' ? 1 : sampleWeight(histogram);
+    weight += read;
+    if (stepCounts !== null) stepCounts[k]! += read;
   }
   return weight;
 }
@@ -40,6 +45,7 @@ function smoothedRow(
   samples: SeriesSamples,
   notes: SampleNotes,
   row: SampleRow,
+  stepCounts: Float64Array | null,
 ): number {
   const { times, values, histograms, kinds, count } = samples;
   const { referenceMs, referenceStepMs } = node.times;
@@ -77,7 +83,9 @@ function smoothedRow(
       }
       row.histogram(k, between);
     }
-    weight += h1 === null ? 1 : sampleWeight(h1);
+    const read = h1 === null ? 1 : sampleWeight(h1);
+    weight += read;
+    if (stepCounts !== null) stepCounts[k]! += read;
   }
   return weight;
 }

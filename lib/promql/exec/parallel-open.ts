@@ -31,7 +31,7 @@ export function shareInstantSelector(
   };
   return ParallelLeaf.open(context, loaded, work, ({ code, found }) => {
     checkCode(code);
-    context.totalSamples += found * times.sampleWeight;
+    context.countSamples(found, times);
     context.hold(found);
   });
 }
@@ -56,7 +56,7 @@ export function shareRangeCall(
   };
   return ParallelLeaf.open(context, loaded, work, ({ code, found, visited }) => {
     checkCode(code);
-    context.totalSamples += visited * times.sampleWeight;
+    context.countSamples(visited, times);
     context.hold(found);
   });
 }

@@ -150,6 +150,68 @@ describe('limits on histograms', () => {
   });
 });
 
+describe('samples of each step', () => {
+  const at = (seconds: number, value: number): [number, number] => [seconds * 1000, value];
+
+  beforeEach(() => {
+    // At steps 0, 10, .. 50 s: m counts 0 1 2 2 1 0 with a lookback of 15 s.
+    append('m', { i: '1' }, [at(5, 1), at(15, 2), at(20, 3)]);
+    append('m', { i: '2' }, [at(12, 1), at(22, 2), at(30, 3)]);
+    const bucket = parseHistogramNotation('{{buckets:[1 2 3]}}')!;
+    const point = { kind: 'histogram', histogram: bucket, hasHint: false } as const;
+    storage.appendChunks(
+      labelsFromObject({ __name__: 'h' }),
+      encodePoints([{ kind: 'none' }, point, point], 20_000),
+    );
+  });
+
+  const ask = (query: string, endMs = 50_000): Promise<QueryResult> =>
+    run({ ...request(query, 0, endMs, endMs === 0 ? 0 : 10_000), lookbackMs: 15_000, perStepStats: true });
+
+  test.each<[string, readonly number[]]>([
+    ['1', [0, 0, 0, 0, 0, 0]],
+    ['m', [0, 1, 2, 2, 1, 0]],
+    ['m offset 10s', [0, 0, 1, 2, 2, 1]],
+    ['m @ 20', [2, 2, 2, 2, 2, 2]],
+    ['m @ 20 + m', [2, 3, 4, 4, 3, 2]],
+    ['m + m', [0, 2, 4, 4, 2, 0]],
+    ['scalar(sum(m)) * scalar(sum(m))', [0, 2, 4, 4, 2, 0]],
+    ['count_over_time(m[10s])', [0, 1, 3, 2, 0, 0]],
+    ['count_over_time(m[10s] @ 20)', [3, 3, 3, 3, 3, 3]],
+    ['max_over_time(m[20s:10s])', [0, 1, 3, 4, 3, 1]],
+    ['max_over_time((m @ 20)[20s:10s])', [4, 4, 4, 4, 4, 4]],
+    // Also what the result could do without.
+    ['nothing + m', [0, 1, 2, 2, 1, 0]],
+    ['topk(0, m)', [0, 1, 2, 2, 1, 0]],
+    // A histogram weighs 13, but no more than a number where its time is asked for.
+    ['h', [0, 0, 13, 13, 13, 13]],
+    ['sum_over_time(h[30s])', [0, 0, 13, 13, 26, 13]],
+    ['timestamp(h)', [0, 0, 1, 1, 1, 1]],
+    ['count_over_time(h[20s:10s])', [0, 0, 13, 26, 26, 26]],
+  ])('%s', async (query, counts) => {
+    const { stats } = await ask(query);
+    expect(stats.perStep).toEqual({ startMs: 0, stepMs: 10_000, counts: Float64Array.from(counts) });
+    expect(stats.totalQueryableSamples).toBe(counts.reduce((a, b) => a + b, 0));
+  });
+
+  test('an instant query has one step, whatever it returns', async () => {
+    append('now', {}, [at(-20, 1), at(-10, 2)]);
+    for (const [query, count] of [
+      ['now', 1],
+      ['now[1m]', 2],
+      ['now[25s:10s]', 3],
+      ['"text"', 0],
+    ] as const) {
+      const { stats } = await ask(query, 0);
+      expect(stats.perStep).toEqual({ startMs: 0, stepMs: 0, counts: Float64Array.of(count) });
+    }
+  });
+
+  test('nobody counts them unasked', async () => {
+    expect((await run(request('m', 0, 50_000, 10_000))).stats.perStep).toBeNull();
+  });
+});
+
 describe('long work', () => {
   // One series with windows so large that the kernel is called for a part of the steps at a time.
   const COUNT = 20_000;
@@ -172,6 +234,11 @@ describe('long work', () => {
   ];
   test.each(cases)('%s is the same when it is split', async (query, wanted) => {
     const result = await run(request(query, 8_000_000, 18_000_000, 50_000), { samplesMax: 100_000_000 });
+    const counted = await run(
+      { ...request(query, 8_000_000, 18_000_000, 50_000), perStepStats: true },
+      { samplesMax: 100_000_000 },
+    );
+    expect(counted.stats.perStep?.counts).toEqual(new Float64Array(201).fill(7200));
     const values = Object.values(shape(result))[0]!;
     expect(values).toHaveLength(201);
     values.forEach((value, k) => {

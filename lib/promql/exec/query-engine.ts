@@ -2,10 +2,10 @@ import { VarveError } from '../../errors/index.js';
 import { QueryKernel } from '../../kernel/index.js';
 import type { Queryable, SeriesSet } from '../../storage/index.js';
 import { type Expr, parseExpr, typeWords, valueTypeOf } from '../parse/index.js';
-import { planQuery, type QueryPlan, type VectorNode } from '../plan/index.js';
+import { type Grid, planQuery, type QueryPlan, type VectorNode } from '../plan/index.js';
 import { Annotations } from './annotations.js';
 import { QueryContext } from './context.js';
-import type { EngineOptions, QueryEngine, QueryRequest, QueryResult } from './engine.js';
+import type { EngineOptions, QueryEngine, QueryRequest, QueryResult, StepSamples } from './engine.js';
 import { Evaluator } from './evaluator.js';
 import { loadSet } from './loaded-set.js';
 import { type HelpDesk, ParallelSession } from './parallel-session.js';
@@ -86,7 +86,12 @@ class KernelQueryEngine implements QueryEngine {
     const annotations = new Annotations(request.query);
     const limits = { samplesMax: options.samplesMax, isCancelled, deadlineMs };
     const context = new QueryContext(kernel, new SymbolSpace(), annotations, features, limits);
-    context.parallel = this.parallel;
+    const { grid } = plan;
+    const tellsSteps = request.perStepStats === true;
+    if (tellsSteps && grid.count > 1) context.stepSamples = new Float64Array(grid.count);
+    context.readsAllRows = tellsSteps;
+    // Helpers tell no steps apart.
+    context.parallel = tellsSteps ? null : this.parallel;
     context.poll();
     const sets = await selectAll(plan, queryable, kernel);
     context.poll();
@@ -105,6 +110,7 @@ class KernelQueryEngine implements QueryEngine {
       infos: annotations.listInfos(),
       stats: {
         totalQueryableSamples: context.totalSamples,
+        perStep: tellsSteps ? stepSamplesOf(context, grid) : null,
         peakSamples: context.peakSamples,
         evalTotalTime: (finished - started) / 1000,
         queryPreparationTime: (prepared - started) / 1000,
@@ -114,6 +120,10 @@ class KernelQueryEngine implements QueryEngine {
       },
     };
   }
+}
+
+function stepSamplesOf(context: QueryContext, { startMs, stepMs }: Grid): StepSamples {
+  return { startMs, stepMs, counts: context.stepSamples ?? Float64Array.of(context.totalSamples) };
 }
 
 function checkRangeType(expr: Expr): void {

@@ -228,7 +228,7 @@ function windowSamples(
   const histogramCount = windows.histogramCount(0);
   if (form !== 'plain' && histogramCount > 0)
     throw executionError(`${form} modifier is not supported with histograms`);
-  const weight = windows.histogramWeight() + (to - from - histogramCount);
+  const weight = windows.histogramWeight(null) + (to - from - histogramCount);
   context.totalSamples += weight;
   context.hold(weight);
   return {

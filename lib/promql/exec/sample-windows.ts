@@ -52,11 +52,16 @@ export class SampleWindows {
     return this.#histogramsBefore[this.to[k]!]! - this.#histogramsBefore[this.from[k]!]!;
   }
 
-  /** What the histograms of all windows weigh together, for the statistics. */
-  histogramWeight(): number {
+  /**
+   * What the histograms of all windows weigh together, for the statistics.
+   * @param stepCounts where to add the weight of each window
+   */
+  histogramWeight(stepCounts: Float64Array | null): number {
     let sum = 0;
     for (let k = 0; k < this.from.length; k++) {
-      sum += this.#weightBefore[this.to[k]!]! - this.#weightBefore[this.from[k]!]!;
+      const weight = this.#weightBefore[this.to[k]!]! - this.#weightBefore[this.from[k]!]!;
+      sum += weight;
+      if (stepCounts !== null) stepCounts[k]! += weight;
     }
     return sum;
   }

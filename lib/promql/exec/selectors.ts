@@ -47,6 +47,43 @@ export function sizeWork(samples: number, windowSamples: number, steps: number):
   return { rows: 1, steps: Math.max(1, Math.min(steps, stepsPerCall)) };
 }
 
+/** The work of a range function. Windows are told apart by step only when each call has the windows of one row. */
+export function sizeLeafWork(
+  context: QueryContext,
+  node: RangeCallNode | SubqueryCallNode,
+  samples: number,
+  windowSamples: number,
+): WorkSize {
+  const work = sizeWork(samples, windowSamples, node.grid.count);
+  return context.stepCounts(node.times) === null ? work : { ...work, rows: 1 };
+}
+
+/** Adds the rows of a block that have a value to the counts of their steps. */
+function countPresent(context: QueryContext, present: number, rows: number, stepCounts: Float64Array): void {
+  const { u8 } = context.kernel;
+  const steps = stepCounts.length;
+  for (let i = 0; i < rows; i++) {
+    const at = present + i * steps;
+    for (let k = 0; k < steps; k++) if (u8[at + k] !== 0) stepCounts[k]!++;
+  }
+}
+
+/** Counts the samples in the windows of the last kernel call, which did `count` steps from `step` on. */
+export function countWindows(
+  context: QueryContext,
+  { times }: RangeCallNode | SubqueryCallNode,
+  step: number,
+  count: number,
+): void {
+  const { functions, u32 } = context.kernel;
+  context.countSamples(functions.queryWindowSamples(), times);
+  const stepCounts = context.stepCounts(times);
+  if (stepCounts === null) return;
+  // The begins of all windows, then their ends.
+  const from = context.windowsFor(count) / 4;
+  for (let k = 0; k < count; k++) stepCounts[step + k]! += u32[from + count + k]! - u32[from + k]!;
+}
+
 const ANY_BESIDE = BESIDE_FLOATS.histograms | BESIDE_FLOATS.startTimes;
 
 /** Rows of an instant selector. */
@@ -111,8 +148,8 @@ export class InstantSelectorRows extends RowSource {
     row.begin(blockRow, this.steps);
     const samples = this.reader.read(i);
     const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
-    const weight = instantSampleRow(node, samples, notes, row);
-    context.totalSamples += weight * node.times.sampleWeight;
+    const weight = instantSampleRow(node, samples, notes, row, context.stepCounts(node.times));
+    context.countSamples(weight, node.times);
     context.hold(weight);
   }
 
@@ -131,7 +168,9 @@ export class InstantSelectorRows extends RowSource {
         present,
       ),
     );
-    context.totalSamples += found * node.times.sampleWeight;
+    context.countSamples(found, node.times);
+    const stepCounts = context.stepCounts(node.times);
+    if (stepCounts !== null) countPresent(context, present, to - from, stepCounts);
     context.hold(found);
     // Chunks of plain floats know no start times.
     if (node.mode === 'starts') context.kernel.f64.fill(0, rows / 8, rows / 8 + (to - from) * this.steps);
@@ -168,14 +207,14 @@ export class RangeCallRows extends RowSource {
     this.loaded = loaded;
     this.reader = new SampleReader(context, loaded, node.isStatistics);
     // Windows tell of mixed kinds and of resets.
-    context.hasNotes ||= loaded.hasHistograms;
+    context.readsAllRows ||= loaded.hasHistograms;
     this.besideMask = START_TIME_FUNCTIONS.has(node.func) ? ANY_BESIDE : BESIDE_FLOATS.histograms;
     this.args = reserveArguments(context, args);
     const samples = sizeColumns(context, loaded);
     const { minTimeMs, maxTimeMs } = loaded.spec.hints;
     const share = Math.min(1, node.rangeMs / (maxTimeMs - minTimeMs + 1));
     const isScanning = SCANNING.has(node.func) || node.form !== 'plain';
-    this.work = sizeWork(samples, isScanning ? samples * share : 1, this.steps);
+    this.work = sizeLeafWork(context, node, samples, isScanning ? samples * share : 1);
     this.shared = shareRangeCall(context, node, loaded, samples, this.args, this.work);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
     this.row = new SampleRow(context, this.block);
@@ -227,7 +266,7 @@ export class RangeCallRows extends RowSource {
     const notes = new SampleNotes(context.annotations, node.pos, context.metricName(loaded.labels, i));
     row.at(blockRow, steps);
     sampleRangeRow(context, query, windows, context.features.startTimestamps, notes, row);
-    context.totalSamples += windows.histogramWeight() * node.times.sampleWeight;
+    context.countSamples(windows.histogramWeight(context.stepCounts(node.times)), node.times);
     context.hold(row.weight);
   }
 
@@ -250,7 +289,7 @@ export class RangeCallRows extends RowSource {
         present,
       ),
     );
-    context.totalSamples += functions.queryWindowSamples() * node.times.sampleWeight;
+    countWindows(context, node, step, count);
     context.hold(found);
   }
 }

@@ -6,7 +6,14 @@ import { SampleNotes } from './sample-notes.js';
 import { HISTOGRAM_RESULTS, sampleRangeRow } from './sample-range.js';
 import { SampleRow } from './sample-row.js';
 import { SampleWindows } from './sample-windows.js';
-import { reserveArguments, SCANNING, setWindows, sizeWork, type WorkSize } from './selectors.js';
+import {
+  countWindows,
+  reserveArguments,
+  SCANNING,
+  setWindows,
+  sizeLeafWork,
+  type WorkSize,
+} from './selectors.js';
 import { rowSamples } from './series-samples.js';
 import { type Block, noHistograms, RowSource, reserveBlock } from './source.js';
 
@@ -35,7 +42,7 @@ export class SubqueryCallRows extends RowSource {
     this.args = reserveArguments(context, args);
     context.ensureColumns(child.steps);
     const windowSamples = SCANNING.has(node.func) ? node.rangeMs / node.child.grid.stepMs : 1;
-    this.work = sizeWork(child.steps, windowSamples, this.steps);
+    this.work = sizeLeafWork(context, node, child.steps, windowSamples);
     this.block = reserveBlock(context, Math.min(context.blockRows(this.steps), this.seriesCount), this.steps);
     this.row = new SampleRow(context, this.block);
   }
@@ -93,7 +100,7 @@ export class SubqueryCallRows extends RowSource {
     const notes = new SampleNotes(context.annotations, node.pos, context.metricName(child.labels, i));
     row.at(blockRow, steps);
     sampleRangeRow(context, query, windows, false, notes, row);
-    context.totalSamples += windows.histogramWeight() * node.times.sampleWeight;
+    context.countSamples(windows.histogramWeight(context.stepCounts(node.times)), node.times);
     context.hold(row.weight);
   }
 
@@ -124,7 +131,7 @@ export class SubqueryCallRows extends RowSource {
         present,
       ),
     );
-    context.totalSamples += functions.queryWindowSamples() * node.times.sampleWeight;
+    countWindows(context, node, step, count);
     context.hold(found);
   }
 }

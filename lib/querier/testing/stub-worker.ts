@@ -23,6 +23,7 @@ const engine: QueryEngine = {
       infos: [],
       stats: {
         totalQueryableSamples: 7,
+        perStep: request.perStepStats === true ? { startMs: 0, stepMs: 0, counts: Float64Array.of(7) } : null,
         peakSamples: 3,
         evalTotalTime: 0.5,
         queryPreparationTime: 0.25,
