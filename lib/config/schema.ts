@@ -166,7 +166,10 @@ export const configSchema = group('General', {
       '6h',
       'From the deletion of the last block of a tenant to that of its marks.',
     ),
-    downsamplingEnabled: boolean(true, 'Make blocks of 5 minutes, an hour and a day.'),
+    downsamplingEnabled: boolean(
+      false,
+      'Make blocks of 5 minutes, an hour and a day. Queries do not read them yet.',
+    ),
     downsampling1hRangeMs: duration('7d', 'Aligned time range of one block of hours.'),
     downsampling1dRangeMs: duration('28d', 'Aligned time range of one block of days.'),
     leaseExpiryMs: duration(
