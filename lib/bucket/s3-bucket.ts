@@ -51,6 +51,15 @@ export interface S3Options {
   readonly observe: (request: BucketRequest) => void;
 }
 
+/** An object that is being stored in parts. */
+interface MultipartUpload {
+  readonly name: string;
+  readonly key: string;
+  readonly id: string;
+  /** Those that were sent. */
+  readonly parts: { readonly ETag: string; readonly PartNumber: number }[];
+}
+
 /** Stores refuse smaller parts than this, but for the last. */
 export const PART_BYTES_MIN = 5 * 1024 * 1024;
 
@@ -132,13 +141,23 @@ export class S3Bucket implements Bucket {
   async put(name: string, source: ObjectSource): Promise<void> {
     const key = this.#key(name);
     const parts = partsOf(source, Math.max(PART_BYTES_MIN, this.#options.partBytes));
+    let upload: MultipartUpload | null = null;
     try {
-      const first = await parts.next();
-      const second = await parts.next();
-      if (second.done) await this.#putWhole(name, key, first.value as Uint8Array, {});
-      else await this.#putInParts(name, key, [first.value as Uint8Array, second.value], parts);
+      let part = (await parts.next()).value as Uint8Array;
+      for (let next = await parts.next(); next.done !== true; next = await parts.next()) {
+        upload ??= await this.#beginUpload(name, key);
+        await this.#putPart(upload, part);
+        part = next.value;
+      }
+      if (upload === null) await this.#putWhole(name, key, part, {});
+      else {
+        await this.#putPart(upload, part);
+        await this.#complete(upload);
+      }
     } catch (thrown) {
-      throw thrown instanceof VarveError ? thrown : bucketFailure('store', name, thrown);
+      // Aborted, so that its parts take no space.
+      if (upload !== null) await this.#abort(key, upload.id).catch(() => undefined);
+      throw bucketFailure('store', name, thrown);
     } finally {
       await parts.return(undefined);
     }
@@ -272,57 +291,42 @@ export class S3Bucket implements Bucket {
     });
   }
 
-  /** The object appears when the upload is completed; a failed one is aborted, so that its parts take no space. */
-  async #putInParts(
-    name: string,
-    key: string,
-    firsts: readonly Uint8Array[],
-    rest: AsyncGenerator<Uint8Array>,
-  ): Promise<void> {
-    const Bucket = this.#options.bucket;
-    const begin = new this.#sdk.CreateMultipartUploadCommand({ Bucket, Key: key, ...this.#encryption });
+  async #beginUpload(name: string, key: string): Promise<MultipartUpload> {
+    const input = { Bucket: this.#options.bucket, Key: key, ...this.#encryption };
     const { UploadId } = await this.#run('put', name, (signal) =>
-      this.#client.send(begin, { abortSignal: signal }),
+      this.#client.send(new this.#sdk.CreateMultipartUploadCommand(input), { abortSignal: signal }),
     );
-    if (UploadId === undefined) throw bucketFailure('store', name, new Error('the store gave no upload id'));
-    try {
-      const etags: { ETag: string; PartNumber: number }[] = [];
-      const send = async (Body: Uint8Array): Promise<void> => {
-        const PartNumber = etags.length + 1;
-        const ETag = await this.#run(
-          'putPart',
-          name,
-          async (signal) => {
-            const input = { Bucket, Key: key, UploadId, PartNumber, Body, ContentLength: Body.length };
-            const sent = await this.#client.send(new this.#sdk.UploadPartCommand(input), {
-              abortSignal: signal,
-            });
-            return sent.ETag ?? '';
-          },
-          Body.length,
-        );
-        etags.push({ ETag, PartNumber });
-      };
-      for (const part of firsts) await send(part);
-      for await (const part of rest) await send(part);
-      const finish = new this.#sdk.CompleteMultipartUploadCommand({
-        Bucket,
-        Key: key,
-        UploadId,
-        MultipartUpload: { Parts: etags },
-      });
-      await this.#run('put', name, async (signal) => {
-        try {
-          await this.#client.send(finish, { abortSignal: signal });
-        } catch (thrown) {
-          // An earlier attempt whose answer was lost may have completed it.
-          if (faultNameOf(thrown) !== 'NoSuchUpload' || (await this.stat(name)) === null) throw thrown;
-        }
-      });
-    } catch (thrown) {
-      await this.#abort(key, UploadId).catch(() => undefined);
-      throw thrown;
-    }
+    if (UploadId === undefined) throw new Error('the store gave no upload id');
+    return { name, key, id: UploadId, parts: [] };
+  }
+
+  async #putPart({ name, key, id, parts }: MultipartUpload, Body: Uint8Array): Promise<void> {
+    const PartNumber = parts.length + 1;
+    const { bucket: Bucket } = this.#options;
+    const input = { Bucket, Key: key, UploadId: id, PartNumber, Body, ContentLength: Body.length };
+    const send = async (signal: AbortSignal): Promise<string> => {
+      const sent = await this.#client.send(new this.#sdk.UploadPartCommand(input), { abortSignal: signal });
+      return sent.ETag ?? '';
+    };
+    parts.push({ ETag: await this.#run('putPart', name, send, Body.length), PartNumber });
+  }
+
+  /** From now on the object is there. */
+  async #complete({ name, key, id, parts }: MultipartUpload): Promise<void> {
+    const finish = new this.#sdk.CompleteMultipartUploadCommand({
+      Bucket: this.#options.bucket,
+      Key: key,
+      UploadId: id,
+      MultipartUpload: { Parts: parts },
+    });
+    await this.#run('put', name, async (signal) => {
+      try {
+        await this.#client.send(finish, { abortSignal: signal });
+      } catch (thrown) {
+        // An earlier attempt whose answer was lost may have completed it.
+        if (faultNameOf(thrown) !== 'NoSuchUpload' || (await this.stat(name)) === null) throw thrown;
+      }
+    });
   }
 
   async #abort(key: string, UploadId: string): Promise<void> {
