@@ -6,11 +6,15 @@ import { messageOf } from '../errors/index.js';
 import type { Service } from '../service/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { isValidTenant } from '../tenant/index.js';
-import { parseBlockMeta } from '../tsdb/block/index.js';
-import type { SourceProvider, SourceSnapshot } from './sources.js';
-import { type BlockDescriptor, EMPTY_HEAD_STATS, type HeadStats, type MetricMetadata } from './sources.js';
-
-const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+import { isBlockName, parseBlockMeta } from '../tsdb/block/index.js';
+import {
+  type BlockDescriptor,
+  EMPTY_HEAD_STATS,
+  type HeadStats,
+  type MetricMetadata,
+  type SourceProvider,
+  type SourceSnapshot,
+} from './sources.js';
 
 export interface BucketProviderOptions {
   readonly clock: Clock;
@@ -88,7 +92,7 @@ export class BucketProvider implements SourceProvider, Service {
       const marks = await readDeletionMarks(directory);
       const present: FoundBlock[] = [];
       for (const ulid of await listFolder(directory)) {
-        if (!ULID.test(ulid)) continue;
+        if (!isBlockName(ulid)) continue;
         const path = join(directory, ulid);
         const block = this.#known.get(path) ?? (await this.#describe(path, ulid));
         if (block === null) continue;

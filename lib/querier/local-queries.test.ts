@@ -110,6 +110,11 @@ describe('constants', () => {
     expect(new LocalQueries(WORKER).takesConstant(request(query))).toBe(isTaken);
   });
 
+  // Would not end in anyone's lifetime if all ways to divide the number were tried.
+  test('are told apart in time that grows with the text only', () => {
+    expect(new LocalQueries(WORKER).takesConstant(request(`${'1'.repeat(300)}{`))).toBe(false);
+  });
+
   test('of many steps go to a thread', () => {
     expect(new LocalQueries(WORKER).takesConstant(request('1', 500))).toBe(true);
     expect(new LocalQueries(WORKER).takesConstant(request('1', 501))).toBe(false);

@@ -28,11 +28,18 @@ const SELECTION_BYTES_MAX = 4 * 1024 * 1024;
 const WARM_UP_MS = 1500;
 
 /**
- * Texts that select no series: numbers, operators, and calls of functions without a selector. Names count as functions
- * only before a parenthesis, as `time` alone is a metric.
+ * The next piece of a text that selects no series: numbers, operators, and calls of functions without a selector. Names
+ * count as functions only before a parenthesis, as `time` alone is a metric. Piece by piece, as one expression for the
+ * whole text would try all ways to divide a long number.
  */
-const WITHOUT_SELECTORS =
-  /^(?:[\s+\-*/%^(),<>=!]|\d[\w.]*|\.\d+|(?:[iI][nN][fF]|[nN][aA][nN]|bool)\b|(?:time|pi|vector|scalar)\s*\()*$/;
+const CONSTANT_PIECE =
+  /[\s+\-*/%^(),<>=!]+|\d[\w.]*|\.\d+|(?:[iI][nN][fF]|[nN][aA][nN]|bool)\b|(?:time|pi|vector|scalar)\s*\(/y;
+
+function selectsNothing(text: string): boolean {
+  CONSTANT_PIECE.lastIndex = 0;
+  while (CONSTANT_PIECE.lastIndex < text.length) if (!CONSTANT_PIECE.test(text)) return false;
+  return true;
+}
 
 /**
  * Queries that are answered where they arrive, on the main thread: constants, and those that certainly read little, of
@@ -55,7 +62,7 @@ export class LocalQueries {
 
   /** Whether a query needs no source and may be run now. */
   takesConstant({ query, startMs, endMs, stepMs }: Request): boolean {
-    if (this.#isBusy || query.length > TEXT_MAX || !WITHOUT_SELECTORS.test(query)) return false;
+    if (this.#isBusy || query.length > TEXT_MAX || !selectsNothing(query)) return false;
     return stepsOf(startMs, endMs, stepMs) <= CONSTANT_STEPS_MAX;
   }
 

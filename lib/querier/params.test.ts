@@ -109,6 +109,15 @@ describe('queryWindow', () => {
   ])('%s', (query, [minTimeMs, maxTimeMs]) => {
     expect(queryWindow(query, 0, 100_000, 5000)).toEqual({ minTimeMs, maxTimeMs });
   });
+
+  // Minutes, if each mark were tried as a beginning.
+  test.each([
+    ['double', `"${'\\"'.repeat(500_000)}`],
+    ['single', `'${"\\'".repeat(500_000)}`],
+    ['back', '`"'.repeat(500_001)],
+  ])('%s quotation marks that are not closed take no more time than closed ones', (_, query) => {
+    expect(queryWindow(query, 0, 100_000, 5000)).toEqual({ minTimeMs: -5000, maxTimeMs: 100_000 });
+  });
 });
 
 describe('Params', () => {

@@ -8,6 +8,8 @@ export interface TimeWindow {
 
 const EVERYTHING: TimeWindow = { minTimeMs: TIME_MS_MIN, maxTimeMs: TIME_MS_MAX };
 const DURATION_TOKEN = /(?<![\w.])\d[\dywdhms]*/g;
+// What is not closed reaches to the end: if it did not match, each quotation mark inside would be tried as a beginning.
+const QUOTED = /"(?:[^"\\]|\\[\s\S]?)*(?:"|$)|'(?:[^'\\]|\\[\s\S]?)*(?:'|$)|`[^`]*(?:`|$)/g;
 const BRACKETS = /\[([^\]]*)\]?/g;
 const PLAIN_BRACKETS = /^\s*\d\w*\s*(?::\s*(?:\d\w*)?\s*)?$/;
 const PLAIN_OFFSET = /^[-+]?\s*\d\w*(?!\w)(?!\s*[*/^%]\s*[\d(+-])/;
@@ -19,7 +21,7 @@ const PLAIN_OFFSET = /^[-+]?\s*\d\w*(?!\w)(?!\s*[*/^%]\s*[\d(+-])/;
  * engine. Whatever can't be bounded this way (`@`, computed durations) gets everything.
  */
 export function queryWindow(query: string, startMs: number, endMs: number, lookbackMs: number): TimeWindow {
-  const bare = query.replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`/g, '""');
+  const bare = query.replace(QUOTED, '""');
   const isPlain = !/[[@]|offset/i.test(bare);
   if (isPlain) return { minTimeMs: startMs - lookbackMs, maxTimeMs: endMs };
   if (bare.includes('@') || /\b(smoothed|anchored)\b/i.test(bare)) return EVERYTHING;
