@@ -1,5 +1,13 @@
 import { join } from 'node:path';
 import { ulid as newUlid } from 'ulid';
+import {
+  type BlockFile,
+  deleteBlock,
+  downloadBlock,
+  listBlockFiles,
+  publishBlock,
+  uploadBlock,
+} from '../blocktransfer/index.js';
 import type { Bucket } from '../bucket/index.js';
 import { eachOf, markName, metaName, writeMark } from '../bucketindex/index.js';
 import type { Clock } from '../clock/index.js';
@@ -11,14 +19,6 @@ import type { RunningJob } from './job-board.js';
 import type { Lease } from './lease.js';
 import type { CompactorMetrics } from './metrics.js';
 import type { Scratch } from './scratch.js';
-import {
-  type BlockFile,
-  deleteBlock,
-  downloadBlock,
-  listBlockFiles,
-  publishBlock,
-  uploadBlock,
-} from './transfer.js';
 
 export interface JobRunnerParts {
   readonly bucket: Bucket;

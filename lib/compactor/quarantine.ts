@@ -1,3 +1,4 @@
+import { blockOfFile } from '../blocktransfer/index.js';
 import type { Bucket } from '../bucket/index.js';
 import { type MarkKind, writeMark } from '../bucketindex/index.js';
 import type { Clock } from '../clock/index.js';
@@ -5,7 +6,6 @@ import { messageOf, VarveError } from '../errors/index.js';
 import type { Logger } from '../telemetry/index.js';
 import type { Job } from './job.js';
 import type { CompactorMetrics } from './metrics.js';
-import { blockOfFile } from './transfer.js';
 
 /** Errors that say of a block what will not change, and the reason its mark gets. */
 const UNFIT: Readonly<Record<string, string>> = {

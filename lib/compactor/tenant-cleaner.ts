@@ -1,3 +1,4 @@
+import { deleteBlock } from '../blocktransfer/index.js';
 import type { Bucket } from '../bucket/index.js';
 import {
   type BucketIndex,
@@ -18,7 +19,6 @@ import type { LimitsProvider } from '../limits/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { RESOLUTION } from '../tsdb/downsample/index.js';
 import { type CompactorMetrics, resolutionName } from './metrics.js';
-import { deleteBlock } from './transfer.js';
 
 export interface CleanerOptions {
   /** From a deletion mark to the deletion, ms. */

@@ -1,8 +1,8 @@
+import { deleteBlock } from '../blocktransfer/index.js';
 import type { Bucket } from '../bucket/index.js';
 import { indexName, readTenantMark, removeTenantMark, writeTenantMark } from '../bucketindex/index.js';
 import type { Clock } from '../clock/index.js';
 import { isBlockName } from '../tsdb/block/index.js';
-import { deleteBlock } from './transfer.js';
 
 /** How the deletion of a tenant stands. */
 export type TenantDeletion = 'not marked' | 'blocks deleted' | 'gone';

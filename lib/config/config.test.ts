@@ -118,7 +118,7 @@ describe('loadConfig', () => {
       '',
       'enable_feature must be a comma-separated list of promql-experimental-functions',
     ],
-    [['--bucket=s3:x'], {}, '', 'bucket must be file:FOLDER, got "s3:x"'],
+    [['--bucket=s3:x'], {}, '', 'bucket must be file:FOLDER or s3://NAME[/PREFIX], got "s3:x"'],
     [
       [],
       { VARVE_QUERY_TIMEOUT: 'soon' },

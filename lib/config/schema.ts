@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { parseBucketUrl } from '../bucket/index.js';
 import { limitsSchema } from '../limits/index.js';
 import { compileRegexp } from '../regex/index.js';
 import {
@@ -16,7 +17,7 @@ import { DEFAULT_TENANT, isValidTenant } from '../tenant/index.js';
 import { parseBlockRanges } from './block-ranges.js';
 
 /** Sets of roles that a process can run. Roles in processes of their own come with the cluster. */
-export const TARGETS = ['all'] as const;
+export const TARGETS = ['all', 'compactor'] as const;
 export type Target = (typeof TARGETS)[number];
 
 /** Optional parts, named as Prometheus names its own. */
@@ -44,10 +45,18 @@ function isRegex(value: string): boolean {
 export const configSchema = group('General', {
   target: wordList(TARGETS, 'all', 'Roles to run in this process.'),
   dataDir: text('./data', 'Folder of the write-ahead log and of blocks that are not in the bucket yet.'),
-  bucket: text('file:./data/bucket', 'Where blocks are kept.', {
-    allowed: 'file:FOLDER',
-    check: (value) => /^file:.+/.test(value),
+  bucket: text('file:./data/bucket', 'Where blocks are kept: a folder or an S3-compatible bucket.', {
+    allowed: 'file:FOLDER or s3://NAME[/PREFIX]',
+    check: (value) => parseBucketUrl(value) !== null,
   }),
+  bucketFlatTenant: text(
+    '',
+    'The tenant whose blocks stand at the root of the bucket, as Thanos lays them out; empty for none.',
+    {
+      allowed: "1 to 150 letters, digits or !-_.*'()",
+      check: (value) => value === '' || isValidTenant(value),
+    },
+  ),
   multitenancy: boolean(
     false,
     'Take the tenant from the X-Scope-OrgID header and refuse requests without one.',
@@ -116,6 +125,43 @@ export const configSchema = group('General', {
     ),
     flushOnShutdown: boolean(false, 'Cut a block from the head when the process stops.'),
   }),
+  s3: group('S3', {
+    endpoint: text('', 'URL of a store other than AWS, such as http://minio:9000; empty for AWS.', {
+      allowed: 'a URL that begins with http:// or https://',
+      check: (value) => value === '' || /^https?:\/\/[^/]+/.test(value),
+    }),
+    region: text('us-east-1', 'Region of the bucket.'),
+    pathStyle: choice(
+      ['auto', 'true', 'false'],
+      'auto',
+      'Whether the bucket stands in the path of URLs; auto: with an endpoint of your own.',
+    ),
+    checksums: choice(
+      ['when-required', 'when-supported'],
+      'when-required',
+      'When requests carry the newer checksum headers, which not every store knows.',
+    ),
+    encryption: choice(['none', 'AES256', 'aws:kms'], 'none', 'Server-side encryption of new objects.'),
+    kmsKeyId: text('', 'Key for encryption: aws:kms; empty for that of the account.'),
+    partBytes: byteSize('16MiB', 'Larger objects are sent in parts of this size; at least 5MiB.'),
+    maxConnections: integer(64, 'Connections of the process to the store.', { min: 1, max: 10_000 }),
+    requestTimeoutMs: duration('30s', 'Longest time for one attempt of a request.'),
+    deadlineMs: duration('2m', 'Longest time for a request with all its repetitions.'),
+  }),
+  blocks: group('Blocks in the bucket', {
+    shipIntervalMs: duration(
+      '10s',
+      'How often local blocks are looked at for what is to be stored in the bucket.',
+    ),
+    localRetentionMs: duration(
+      '10m',
+      'How long a block stays here after the bucket index lists it, so that all queriers have seen that.',
+    ),
+    syncIntervalMs: duration('1m', 'How long a bucket index is used before it is read again.'),
+    cacheDir: text('', 'Folder of index-headers; empty for `index-headers` in data_dir. May be deleted.'),
+    cacheIndexBytes: byteSize('256MiB', 'Memory of the process for postings and series of blocks in S3.'),
+    cacheChunksBytes: byteSize('256MiB', 'Memory of the process for chunks of blocks in S3.'),
+  }),
   query: group('Queries', {
     concurrency: integer(0, 'Query worker threads; 0 for one per processor core.', { max: 256 }),
     maxOutstandingPerTenant: integer(100, 'Queries of one tenant waiting at once; further ones get 429.', {
@@ -127,6 +173,11 @@ export const configSchema = group('General', {
     lookbackDeltaMs: duration('5m', 'How far back an instant selector looks for a sample.'),
     defaultEvaluationIntervalMs: duration('1m', 'Step of subqueries that name none.'),
     slowLogThresholdMs: duration('10s', 'Queries that take longer are logged; 0 for none.'),
+    maxSourceResolution: choice(
+      ['auto', '0s', '5m', '1h', '1d'],
+      'auto',
+      'Coarsest downsampled level that queries read; they may say otherwise with max_source_resolution.',
+    ),
     maxOpenBlocks: integer(256, 'Blocks each query worker keeps open.', { min: 1 }),
     nice: integer(
       5,
@@ -166,10 +217,7 @@ export const configSchema = group('General', {
       '6h',
       'From the deletion of the last block of a tenant to that of its marks.',
     ),
-    downsamplingEnabled: boolean(
-      false,
-      'Make blocks of 5 minutes, an hour and a day. Queries do not read them yet.',
-    ),
+    downsamplingEnabled: boolean(true, 'Make blocks of 5 minutes, an hour and a day.'),
     downsampling1hRangeMs: duration('7d', 'Aligned time range of one block of hours.'),
     downsampling1dRangeMs: duration('28d', 'Aligned time range of one block of days.'),
     leaseExpiryMs: duration(

@@ -44,6 +44,10 @@ export const limitsSchema = group('Limits per tenant', {
   ),
   maxFetchedSeriesPerQuery: integer(500_000, 'Series one query may read.'),
   maxFetchedChunksPerQuery: integer(2_000_000, 'Chunks one query may read.'),
+  maxFetchedBytesPerQuery: byteSize(
+    '0',
+    'Bytes one query may fetch from the bucket, what caches hold not counted; 0 for no limit.',
+  ),
   maxQueryResponseSize: byteSize(
     '256MiB',
     'Longest answer to one query, before compression; 0 for no limit.',

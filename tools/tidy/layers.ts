@@ -46,6 +46,7 @@ export const RANKS: Readonly<Record<string, number>> = {
   rules: 4,
   // reads blocks where the platform keeps them
   blockstore: 4,
+  blocktransfer: 4,
   // platform: knows no series
   bucket: 4,
   bucketindex: 4,
@@ -75,6 +76,9 @@ export const COMPONENT_RANK = 5;
 export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'assert errors',
   'blockstore bucket',
+  'blocktransfer bucket',
+  'blocktransfer bucketindex',
+  'blocktransfer tsdb/block',
   'blockstore tsdb/block',
   'blockstore tsdb/index',
   'bytes errors',
@@ -111,6 +115,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'bucketindex bucket',
   'bucketindex tenant',
   'bucketindex tsdb/block',
+  'config bucket',
   'config telemetry',
   'config tenant',
   'http service',

@@ -1,0 +1,9 @@
+export {
+  type BlockFile,
+  blockOfFile,
+  deleteBlock,
+  downloadBlock,
+  listBlockFiles,
+  publishBlock,
+  uploadBlock,
+} from './transfer.js';
