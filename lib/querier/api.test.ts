@@ -17,11 +17,12 @@ let held = 0;
 let lastSnapshot: readonly [string, number, number] = ['', 0, 0];
 
 const provider: SourceProvider = {
-  snapshot(tenant, minTimeMs, maxTimeMs) {
+  async snapshot(tenant, minTimeMs, maxTimeMs) {
     held++;
     lastSnapshot = [tenant, minTimeMs, maxTimeMs];
     return { sources: [], attachments: [], release: () => held-- };
   },
+  blockMeta: () => Promise.reject(new Error('there are no blocks')),
   metadata: async () =>
     new Map([
       ['up', [{ type: 'gauge', help: 'a <b>', unit: '' }]],

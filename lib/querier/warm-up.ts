@@ -56,7 +56,7 @@ export async function warmUp(
       lookbackMs: 0,
       limit: 0,
     };
-    const fetchLimits = { seriesMax: 0, chunksMax: 0 };
+    const fetchLimits = { seriesMax: 0, chunksMax: 0, bytesMax: 0 };
     return {
       kind: 'query',
       request,
