@@ -110,6 +110,7 @@ export function buildQuerier(parts: QuerierParts): Module {
       lookbackDeltaMs: query.lookbackDeltaMs,
       formBodyBytesMax: config.http.maxFormBodyBytes,
       slowLogThresholdMs: query.slowLogThresholdMs,
+      maxSourceResolution: query.maxSourceResolution,
       buildInfo: parts.buildInfo,
       configYaml: () => renderConfig(config),
       flags: () => flagsOf(config),

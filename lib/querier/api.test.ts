@@ -79,6 +79,7 @@ const options: QueryApiOptions = {
   timeoutMs: 120_000,
   lookbackDeltaMs: 300_000,
   formBodyBytesMax: 100_000,
+  maxSourceResolution: 'auto',
   slowLogThresholdMs: 1000,
   flags: () => ({ 'log-level': 'info' }),
   configYaml: () => 'a: <1>\n',

@@ -25,6 +25,7 @@ import {
   parseLimit,
   parseLookback,
   parseRange,
+  parseSourceResolution,
   parseStats,
   TIME_MS_MAX,
   TIME_MS_MIN,
@@ -67,6 +68,8 @@ export interface QueryApiOptions {
   readonly formBodyBytesMax: number;
   /** Queries that take longer are logged; 0 for none. */
   readonly slowLogThresholdMs: number;
+  /** `max_source_resolution` of queries that don't say. */
+  readonly maxSourceResolution: string;
   readonly buildInfo: BuildInfo;
   /** The effective configuration as YAML, secrets masked. */
   readonly configYaml: () => string;
@@ -242,6 +245,7 @@ export class QueryApi {
     timeoutMs: number,
   ): Promise<void> {
     const { local } = this.#parts;
+    const maxResolutionMs = parseSourceResolution(call.params, this.#options.maxSourceResolution);
     const isConstant = local?.takesConstant(request) === true;
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
     const snapshot = isConstant
@@ -258,7 +262,8 @@ export class QueryApi {
     const answerBytesMax = limits.maxQueryResponseSize;
     const sources = snapshot?.sources ?? [];
     const what = { request: perStep ? { ...request, perStepStats: true } : request, withStats, notes };
-    const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
+    const reading = { maxResolutionMs, fetchLimits, answerBytesMax, sources };
+    const task: QueryTask = { kind: 'query', ...what, ...reading };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();

@@ -87,6 +87,7 @@ async function run(local: LocalQueries, query: string, sources = SNAPSHOT.source
   const task = {
     kind: 'query',
     request: request(query),
+    maxResolutionMs: 0,
     withStats: false,
     notes: [],
     fetchLimits,

@@ -66,13 +66,13 @@ const readers = new SourceReaders(stores, openHead);
 const { number, size } = workerPlace();
 const desk: HelpDesk = { coordinator: number, helpersMax: size - 1, call: callForHelp };
 const queryEngine = makeEngine(engine, desk);
-const helper = new QueryHelper();
 const language = makeLanguage(engine.parser);
 const executor = new TaskExecutor(queryEngine, language, readers);
 /** A query that took this long may have left much behind: chunks, rows, results. */
 const LARGE_MS = 200;
 const LARGE_BYTES = 64 * 1024 * 1024;
 const tidy = new MemoryTidy(100);
+const helper = new QueryHelper((byteCount) => tidy.note(byteCount));
 let running = 0;
 
 serveTasks(

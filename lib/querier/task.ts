@@ -13,6 +13,8 @@ export type QueryTask =
   | {
       readonly kind: 'query';
       readonly request: QueryRequest;
+      /** Coarsest downsampled level to read, ms; Infinity to go by range and step. */
+      readonly maxResolutionMs: number;
       readonly withStats: boolean;
       /** Warnings about the request itself. */
       readonly notes: readonly string[];

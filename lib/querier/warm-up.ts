@@ -60,6 +60,7 @@ export async function warmUp(
     return {
       kind: 'query',
       request,
+      maxResolutionMs: 0,
       withStats: false,
       notes: [],
       fetchLimits,
