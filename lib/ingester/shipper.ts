@@ -44,8 +44,8 @@ export interface ShipperParts {
    * round; what it throws counts as no.
    */
   readonly listedIn: (tenant: string, ulid: string) => Promise<boolean>;
-  /** Random numbers in [0, 1) for pauses. */
-  readonly random: () => number;
+  /** Random numbers in [0, 1) for pauses; `Math.random` when absent. */
+  readonly random?: () => number;
 }
 
 /**
@@ -242,7 +242,7 @@ export class Shipper implements Service {
   }
 
   #putOff(shipping: TenantShipping, error: VarveError): void {
-    const { clock, options, random } = this.#parts;
+    const { clock, options, random = Math.random } = this.#parts;
     this.#metrics.failures.inc();
     const bound = Math.min(
       options.retryMsMax,
