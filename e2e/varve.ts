@@ -8,6 +8,9 @@ export interface VarveOptions {
   /** Reuse a folder (after a kill, to see what survived); default a new one. */
   readonly folder?: string;
   readonly args?: readonly string[];
+  /** Where blocks are kept; default the folder `bucket/`. */
+  readonly bucket?: string;
+  readonly env?: Readonly<Record<string, string>>;
   readonly readyTimeoutMs?: number;
 }
 
@@ -47,10 +50,11 @@ export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
       `--http-listen=127.0.0.1:${httpPort}`,
       `--grpc-listen=127.0.0.1:${grpcPort}`,
       `--data-dir=${dataDir}`,
-      `--bucket=file:${bucketDir}`,
+      `--bucket=${options.bucket ?? `file:${bucketDir}`}`,
       ...(options.args ?? []),
     ],
     folder,
+    ...(options.env === undefined ? {} : { env: options.env }),
     readyUrl: `${url}/ready`,
     ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
   });
