@@ -26,7 +26,8 @@ export interface StorageParts {
 
 /** The part of the process that holds data: what the other parts need of it. */
 export interface Storage extends Service {
-  readonly sources: SourceProvider;
+  /** What queries read; null when this process answers none. */
+  readonly sources: SourceProvider | null;
   /** Where blocks are kept. */
   readonly bucket: Bucket;
   /** Takes remote write requests; null when this process takes none. */
@@ -45,7 +46,13 @@ const REFRESH_MS = 30_000;
 const EARLIEST_MS = -8.64e15;
 
 /** Distributor and ingester in one process, and the blocks in the bucket folder. */
-export function buildStorage({ config, limits, metrics, logger, clock }: StorageParts): Storage {
+export async function buildStorage({
+  config,
+  limits,
+  metrics,
+  logger,
+  clock,
+}: StorageParts): Promise<Storage> {
   const bucketFolder = resolve(config.bucket.slice('file:'.length));
   const bucket = new FolderBucket(bucketFolder);
   const blocks = new BucketProvider(bucketFolder, REFRESH_MS, logger, {
