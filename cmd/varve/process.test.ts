@@ -19,8 +19,8 @@ function configOf(...flags: string[]): Config {
 }
 
 /** Storage that takes pushes and flushes, beside the bucket. */
-function testStorage(parts: StorageParts): Storage {
-  const storage = buildStorage(parts);
+async function testStorage(parts: StorageParts): Promise<Storage> {
+  const storage = await buildStorage(parts);
   return {
     ...storage,
     push: { push: async (tenant) => ({ status: 200, message: tenant, retryAfterSeconds: 0 }) },
@@ -32,7 +32,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'varve-process-'));
   const runtimeFile = join(folder, 'runtime.yaml');
   writeFileSync(runtimeFile, 'overrides: {a: {max_label_names_per_series: 7}}');
-  running = buildProcess(configOf(`--runtime-config=${runtimeFile}`), silentLogger, {
+  running = await buildProcess(configOf(`--runtime-config=${runtimeFile}`), silentLogger, {
     buildStorage: testStorage,
     queryWorkerScript: new URL('../../lib/querier/testing/stub-worker.js', import.meta.url),
     withProcessMetrics: false,
@@ -94,9 +94,9 @@ describe('a process', () => {
       const { status } = await fetch(`http://127.0.0.1:${other.server.address.port}/ready`);
       states.push(`${other.group.state} ${status}`);
     };
-    const other = buildProcess(configOf(), silentLogger, {
+    const other = await buildProcess(configOf(), silentLogger, {
       withProcessMetrics: false,
-      buildStorage: (parts) => ({ ...buildStorage(parts), start: observe }),
+      buildStorage: async (parts) => ({ ...(await buildStorage(parts)), start: observe }),
     });
     await other.group.start();
     await observe();
@@ -107,7 +107,7 @@ describe('a process', () => {
 
   test('fails to start when its port is taken', async () => {
     const config = configOf(`--http-listen=127.0.0.1:${running.server.address.port}`);
-    const other = buildProcess(config, silentLogger, { withProcessMetrics: false });
+    const other = await buildProcess(config, silentLogger, { withProcessMetrics: false });
     await expect(other.group.start()).rejects.toThrow('EADDRINUSE');
   });
 });

@@ -7,12 +7,18 @@ import { type Logger, Metrics } from '../../lib/telemetry/index.js';
 import { buildCompactor } from '../compactor/role.js';
 import { buildQuerier } from '../querier/role.js';
 import { mountAdmin } from './admin-routes.js';
-import { buildStorage, type Storage, type StorageParts } from './storage.js';
+import {
+  bucketSettings,
+  buildStorage,
+  localBlocksFolder,
+  type Storage,
+  type StorageParts,
+} from './storage.js';
 import { VERSION } from './version.js';
 
 /** Replaceable parts, for tests and for other storage. */
 export interface ProcessOptions {
-  readonly buildStorage?: (parts: StorageParts) => Storage;
+  readonly buildStorage?: (parts: StorageParts) => Promise<Storage>;
   readonly queryWorkerScript?: URL;
   readonly withProcessMetrics?: boolean;
 }
@@ -24,12 +30,16 @@ export interface VarveProcess {
 }
 
 /** Wires the parts of a process. The table at the end is the order of start; a stop goes through it backwards. */
-export function buildProcess(config: Config, logger: Logger, options: ProcessOptions = {}): VarveProcess {
+export async function buildProcess(
+  config: Config,
+  logger: Logger,
+  options: ProcessOptions = {},
+): Promise<VarveProcess> {
   const metrics = new Metrics({ withProcessMetrics: options.withProcessMetrics ?? true, version: VERSION });
   const limits = new TenantLimits(config.limits);
   const server = new HttpServer(config.http, metrics, logger);
   const storageParts: StorageParts = { config, limits, metrics, logger, clock: systemClock };
-  const storage = (options.buildStorage ?? buildStorage)(storageParts);
+  const storage = await (options.buildStorage ?? buildStorage)(storageParts);
 
   if (storage.push !== null) {
     mountPush(
@@ -51,6 +61,9 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
     metrics,
     logger,
     clock: systemClock,
+    bucket: bucketSettings(config),
+    catalog: storage.catalog,
+    localBlocks: localBlocksFolder(config),
     workerScript: options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url),
     buildInfo: {
       application: config.http.grafanaApplication,
@@ -67,8 +80,11 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
       },
     },
   });
-  const { bucket } = storage;
-  const compactor = buildCompactor({ config, bucket, server, limits, metrics, logger, clock: systemClock });
+  const { bucket, catalog } = storage;
+  const onIndex = (tenant: string) => catalog.invalidate(tenant);
+  const compactor = buildCompactor({
+    ...{ config, bucket, server, limits, metrics, logger, clock: systemClock, onIndex },
+  });
   mountAdmin({ server, config, limits, metrics, storage, state: () => group.state });
 
   const modules: readonly Module[] = [

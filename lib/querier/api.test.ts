@@ -17,11 +17,12 @@ let held = 0;
 let lastSnapshot: readonly [string, number, number] = ['', 0, 0];
 
 const provider: SourceProvider = {
-  snapshot(tenant, minTimeMs, maxTimeMs) {
+  async snapshot(tenant, minTimeMs, maxTimeMs) {
     held++;
     lastSnapshot = [tenant, minTimeMs, maxTimeMs];
     return { sources: [], attachments: [], release: () => held-- };
   },
+  blockMeta: () => Promise.reject(new Error('there are no blocks')),
   metadata: async () =>
     new Map([
       ['up', [{ type: 'gauge', help: 'a <b>', unit: '' }]],
@@ -78,6 +79,7 @@ const options: QueryApiOptions = {
   timeoutMs: 120_000,
   lookbackDeltaMs: 300_000,
   formBodyBytesMax: 100_000,
+  maxSourceResolution: 'auto',
   slowLogThresholdMs: 1000,
   flags: () => ({ 'log-level': 'info' }),
   configYaml: () => 'a: <1>\n',
