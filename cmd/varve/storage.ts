@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock/index.js';
 import type { Config } from '../../lib/config/index.js';
 import { Distributor } from '../../lib/distributor/index.js';
 import type { PushService } from '../../lib/http/index.js';
-import { Ingester, LocalBlocks, Shipper } from '../../lib/ingester/index.js';
+import { DEFAULT_SHIPPER_OPTIONS, Ingester, LocalBlocks, Shipper } from '../../lib/ingester/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import type { SourceProvider } from '../../lib/querier/index.js';
 import type { Service } from '../../lib/service/index.js';
@@ -76,7 +76,11 @@ export async function buildStorage({
     logger: logger.child({ component: 'shipper' }),
     metrics,
     listedIn: (tenant, ulid) => catalog.lists(tenant, ulid),
-    options: { intervalMs: config.blocks.shipIntervalMs, retentionMs: config.blocks.localRetentionMs },
+    options: {
+      ...DEFAULT_SHIPPER_OPTIONS,
+      shipIntervalMs: config.blocks.shipIntervalMs,
+      localRetentionMs: config.blocks.localRetentionMs,
+    },
   });
   const ingester = new Ingester({
     options: {
