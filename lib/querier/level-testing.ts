@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import fc from 'fast-check';
 import type { SeededPrng } from '../prng/index.js';
 import { createQueryEngine, type QueryEngine, type QueryResult } from '../promql/exec/index.js';
 import type { Queryable } from '../storage/index.js';
@@ -27,6 +28,7 @@ export interface OpenBlock extends LevelBlock {
   readonly ulid: string;
   readonly directory: string;
   opened: number;
+  [fc.toStringMethod](): string;
 }
 
 /** Times from `fromMs` on, none on a full minute: every `intervalMs` with some jitter, now and then with a gap. */
@@ -88,6 +90,7 @@ export function openTestBlock(directory: string): OpenBlock {
       block.opened++;
       return new BlockQueryable(reader, options);
     },
+    [fc.toStringMethod]: () => `${block.resolutionMs} at ${(minTime - T) / DAY}..${(maxTime - T) / DAY}`,
   };
   return block;
 }

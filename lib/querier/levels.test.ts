@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { SeededPrng } from '../prng/index.js';
 import type { QueryResult } from '../promql/exec/index.js';
 import type { Queryable } from '../storage/index.js';
@@ -32,6 +33,7 @@ const raw: OpenBlock[] = [];
 let fine: OpenBlock[] = [];
 let hours: OpenBlock[] = [];
 let days: OpenBlock[] = [];
+let mixed: OpenBlock[] = [];
 
 function makeSeries(): DaySeries[] {
   const prng = new SeededPrng(7);
@@ -68,6 +70,8 @@ beforeAll(() => {
   fine = raw.map((block) => writeLevel([block]));
   hours = fine.map((block) => writeLevel([block]));
   days = [writeLevel(hours.slice(0, 2)), writeLevel(hours.slice(2))];
+  // Blocks whose ends lie inside of others.
+  mixed = [writeLevel(raw.slice(0, 2)), writeLevel(fine.slice(1, 3)), writeLevel(raw.slice(1, 4))];
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -125,5 +129,81 @@ describe('levels against raw blocks at the same steps', () => {
     expect(found.infos.join()).toMatch(/read at resolution 1h/);
     expect(expected.infos).toEqual([]);
     expect(found.warnings).toEqual([]);
+  });
+});
+
+/** Any blocks that together have all four days. */
+const anyBlocks = fc
+  .uint8Array({ minLength: 17, maxLength: 17 })
+  .map((luck) => [...raw, ...fine, ...hours, ...days, ...mixed].filter((_, i) => luck[i]! % 3 === 0))
+  .filter((blocks) =>
+    [0, 1, 2, 3].every((d) =>
+      blocks.some((block) => block.minTimeMs <= T + d * DAY && block.maxTimeMs >= T + (d + 1) * DAY),
+    ),
+  );
+
+function forAnyBlocks(
+  numRuns: number,
+  check: (blocks: readonly OpenBlock[]) => Promise<void>,
+): Promise<void> {
+  return fc.assert(fc.asyncProperty(anyBlocks, check), { numRuns, seed: 11 });
+}
+
+describe('whatever blocks are left', () => {
+  const whole = { startMs: T + DAYS * DAY };
+
+  test('everything is counted, and nothing twice', async () => {
+    const queries = [
+      ['count_over_time(gauge[4d])', 0],
+      ['sum_over_time(gauge[4d])', 1e-11],
+      ['avg_over_time(gauge[4d])', 1e-11],
+      ['min_over_time(gauge[4d])', 0],
+      ['max_over_time(gauge[4d])', 0],
+      // Sixteen resets; where a level is cut inside of a chunk, a scrape or two may be missing.
+      ['increase(requests_total[4d])', 0.01],
+    ] as const;
+    const expected: QueryResult[] = [];
+    for (const [query] of queries) expected.push(await ask(leveled(raw), query, whole));
+    await forAnyBlocks(60, async (blocks) => {
+      for (const [i, [query, tolerance]] of queries.entries()) {
+        for (const max of [Number.POSITIVE_INFINITY, DAY]) {
+          const found = await ask(leveled(blocks, max), query, whole);
+          const worst = worstDifference(found, expected[i]!);
+          if (worst > tolerance) throw new Error(`${query} up to ${max}: off by ${worst}`);
+        }
+      }
+    });
+  });
+
+  test('there is a value wherever raw blocks have one', async () => {
+    // Two days behind the begin, as a rate of days needs two of them.
+    const steps = { startMs: T + 2 * DAY, endMs: T + DAYS * DAY, stepMs: 37 * MINUTE };
+    // Without gaps: behind one, a level has nothing until its first window ends.
+    const queries = [
+      'gauge{job="even"}',
+      'count(gauge{job="even"})',
+      'sum_over_time(gauge{job="even"}[5m])',
+      'avg_over_time(gauge{job="even"}[1h])',
+      'quantile_over_time(0.5, gauge{job="even"}[10m])',
+      'rate(requests_total{job="even"}[5m])',
+      'irate(requests_total{job="even"}[5m])',
+      'increase(requests_total{job="even"}[1h])',
+      'deriv(gauge{job="even"}[10m])',
+    ];
+    await forAnyBlocks(40, async (blocks) => {
+      for (const query of queries) {
+        for (const max of [Number.POSITIVE_INFINITY, DAY]) {
+          const expected = valuesOf(await ask(leveled(raw), query, steps));
+          const found = valuesOf(await ask(leveled(blocks, max), query, steps));
+          for (const [key, values] of expected) {
+            const others = found.get(key) ?? [];
+            values.forEach((value, k) => {
+              if (value !== null && (others[k] ?? null) === null)
+                throw new Error(`${query} ${key}: none at step ${k}`);
+            });
+          }
+        }
+      }
+    });
   });
 });
