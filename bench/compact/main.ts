@@ -7,7 +7,7 @@ import { findPeer, startPrometheus } from '../../e2e/peers.js';
 import { makeFolder, pause, stopAll } from '../../e2e/processes.js';
 import { isBlockName } from '../../lib/tsdb/block/index.js';
 import { diskBytes, usageOf } from '../load/index.js';
-import { compactOnS3, type ProcessResult } from './on-s3.js';
+import { compactOnS3, type ProcessResult } from './on-s3.bench.js';
 
 /**
  * Compacts the same blocks by Varve and by Prometheus and reports what each spent. Both run in processes of their own. A

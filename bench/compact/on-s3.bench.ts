@@ -47,7 +47,7 @@ export async function compactOnS3(sources: readonly string[], waitMs: number): P
         '--compactor-block-ranges=2h,6h',
         '--compactor-first-level-compaction-wait-period=3s',
         '--compactor-compaction-interval=1s',
-        '--compactor-cleanup-interval=1h',
+        '--compactor-cleanup-interval=1s',
         '--no-compactor-downsampling-enabled',
       ],
       env: {
