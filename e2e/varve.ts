@@ -12,6 +12,7 @@ export interface VarveOptions {
   readonly bucket?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly readyTimeoutMs?: number;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Varve extends Server {
@@ -56,6 +57,7 @@ export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
     folder,
     ...(options.env === undefined ? {} : { env: options.env }),
     readyUrl: `${url}/ready`,
+    ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
   });
   return {
