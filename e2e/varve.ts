@@ -10,7 +10,6 @@ export interface VarveOptions {
   readonly args?: readonly string[];
   /** Where blocks are kept; default the folder `bucket/`. */
   readonly bucket?: string;
-  readonly env?: Readonly<Record<string, string>>;
   readonly readyTimeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -55,7 +54,6 @@ export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
       ...(options.args ?? []),
     ],
     folder,
-    ...(options.env === undefined ? {} : { env: options.env }),
     readyUrl: `${url}/ready`,
     ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
