@@ -1,3 +1,4 @@
+import { systemClock } from '../../lib/clock/index.js';
 import { type CommandLine, loadConfig, renderHelp, renderReference } from '../../lib/config/index.js';
 import { messageOf, VarveError } from '../../lib/errors/index.js';
 import { createLogger } from '../../lib/telemetry/index.js';
@@ -69,4 +70,23 @@ async function run({ config, configFile }: CommandLine & { command: 'run' }): Pr
   }
 }
 
-await main();
+/** `varve bucket …`: looks into the bucket and ends; nothing of the server is started. */
+async function runTool(words: readonly string[]): Promise<void> {
+  const { runBucketTool } = await import('../bucket/index.js');
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  // Whoever reads the output may have seen enough.
+  process.stdout.on('error', () => process.exit(EXIT_FAILED));
+  process.exitCode = await runBucketTool(words, {
+    environment: process.env,
+    output: {
+      print: (text) => void process.stdout.write(`${text}\n`),
+      tell: (text) => void process.stderr.write(`${text}\n`),
+    },
+    clock: systemClock,
+    signal: stopping.signal,
+  });
+}
+
+if (process.argv[2] === 'bucket') await runTool(process.argv.slice(3));
+else await main();
