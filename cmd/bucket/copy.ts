@@ -45,7 +45,8 @@ async function copy(context: Context): Promise<number> {
   const renamed = context.flags.get('to-tenant')?.at(-1) ?? '';
   if (renamed !== '' && !isValidTenant(renamed)) throw usageError(`${JSON.stringify(renamed)} is no tenant`);
   if (renamed !== '' && selection.tenant === '') throw usageError('--to-tenant needs a TENANT to copy');
-  if (source.title === target.title && (renamed === '' || renamed === selection.tenant)) {
+  const isSame = source.title === target.title && source.settings.flatTenant === target.settings.flatTenant;
+  if (isSame && (renamed === '' || renamed === selection.tenant)) {
     throw usageError(`source and target are both ${source.title}`);
   }
   const jobs = await collect(context, selection);

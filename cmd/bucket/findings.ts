@@ -31,7 +31,7 @@ export class Findings {
     const nameOf = (text: string): string => text.replaceAll(directory, object);
     const where = typeof named === 'string' ? named : typeof file === 'string' ? nameOf(file) : object;
     const text = nameOf(messageOf(error));
-    const rest = text.startsWith(`${where}: `) ? text.slice(where.length + 2) : text;
+    const rest = text.startsWith(where) ? text.slice(where.length).replace(/^:? /, '') : text;
     this.problem(where, `${rest} [${error.code}]`, typeof offset === 'number' ? offset : null);
   }
 }
