@@ -1,5 +1,5 @@
 import { type BlockFile, copyBlock } from '../../lib/blocktransfer/index.js';
-import { listTenant, MARK_KINDS, readMark, writeMark } from '../../lib/bucketindex/index.js';
+import { eachOf, listTenant, MARK_KINDS, readMark, writeMark } from '../../lib/bucketindex/index.js';
 import { VarveError } from '../../lib/errors/index.js';
 import { isValidTenant } from '../../lib/tenant/index.js';
 import { bytesOf, filesIfThere, parseSelection, type Selection, tenantsOf } from './blocks.js';
@@ -31,6 +31,10 @@ export const COPY: Command = {
   run: copy,
 };
 
+/** Blocks copied at once: pieces and parts of each, some 50 MiB, are in memory. */
+const BLOCKS_MAX = 4;
+const LISTINGS_MAX = 8;
+
 interface Job extends Selection {
   readonly files: readonly BlockFile[];
 }
@@ -57,12 +61,13 @@ async function copy(context: Context): Promise<number> {
   );
   const progress = new Progress(context, 'copied', jobs.length);
   const counts = { copied: 0, present: 0, failed: 0 };
-  for (const { tenant, ulid, files } of jobs) {
+  await eachOf(jobs, BLOCKS_MAX, async ({ tenant, ulid, files }) => {
     signal.throwIfAborted();
     const to = { bucket: target.bucket, tenant: renamed || tenant, ulid };
     const from = { bucket: source.bucket, tenant, ulid };
     try {
-      counts[await copyBlock(from, files, to, signal, (byteCount) => progress.addBytes(byteCount))]++;
+      const result = await copyBlock(from, files, to, signal, (byteCount) => progress.addBytes(byteCount));
+      counts[result]++;
       await copyMarks(context, { tenant, ulid }, to.tenant);
     } catch (error) {
       if (!(error instanceof VarveError && OF_ONE_BLOCK.has(error.code))) throw error;
@@ -70,7 +75,7 @@ async function copy(context: Context): Promise<number> {
       counts.failed++;
     }
     progress.addBlock();
-  }
+  });
   output.print(
     `${showNumber(counts.copied, 'block')} copied (${showBytes(progress.bytes)}), ` +
       `${counts.present} there already, ${counts.failed} failed`,
@@ -96,7 +101,9 @@ async function collect(context: Context, selection: Selection): Promise<Job[]> {
     if (partials.size > 0 && selection.ulid === '') {
       output.tell(`${tenant}: ${showNumber(partials.size, 'partial block')} left out`);
     }
-    for (const { ulid } of kept) jobs.push({ tenant, ulid, files: await filesIfThere(source, tenant, ulid) });
+    await eachOf(kept, LISTINGS_MAX, async ({ ulid }) => {
+      jobs.push({ tenant, ulid, files: await filesIfThere(source, tenant, ulid) });
+    });
   }
   return jobs;
 }

@@ -4,7 +4,8 @@ import { BlockReader } from '../../lib/tsdb/block/index.js';
 import { ENCODING } from '../../lib/tsdb/chunk/index.js';
 import { SeriesEntry } from '../../lib/tsdb/index/index.js';
 import { bytesOf, parseBlock, TEMP_FLAG, withLocalBlock } from './blocks.js';
-import { type Command, type Context, EXIT_OK } from './command.js';
+import { type Command, type Context, EXIT_OK, EXIT_PROBLEM } from './command.js';
+import { Findings, isCorruption } from './findings.js';
 import { type Column, showBytes, showCount, showRatio, showSpan, showTable, showTime } from './format.js';
 import { Progress } from './progress.js';
 
@@ -23,17 +24,14 @@ export const INSPECT: Command = {
   settings: [],
   isWriting: false,
   hasTarget: false,
-  run: async (context) => {
-    await inspect(context);
-    return EXIT_OK;
-  },
+  run: inspect,
 };
 
 const ENCODING_NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(ENCODING).map(([name, encoding]) => [encoding, name]),
 );
 
-async function inspect(context: Context): Promise<void> {
+async function inspect(context: Context): Promise<number> {
   const { source, output } = context;
   const selection = parseBlock(context.args[0]!);
   const { tenant, ulid } = selection;
@@ -55,8 +53,18 @@ async function inspect(context: Context): Promise<void> {
   );
   const progress = new Progress(context, 'fetched', 1);
   const onBytes = (byteCount: number): void => progress.addBytes(byteCount);
-  const figures = await withLocalBlock(context, selection, files, onBytes, measure);
+  const figures = await withLocalBlock(context, selection, files, onBytes, (directory) => {
+    try {
+      return measure(directory);
+    } catch (error) {
+      if (!isCorruption(error)) throw error;
+      new Findings(output).corruption(`${tenant}/${ulid}`, error, directory);
+      return null;
+    }
+  });
+  if (figures === null) return EXIT_PROBLEM;
   printFigures(context, figures, bytesOf(files));
+  return EXIT_OK;
 }
 
 interface Figures {

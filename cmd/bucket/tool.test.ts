@@ -180,7 +180,12 @@ describe('upload', () => {
       'is of block',
       false,
     ],
-    ['without samples', (directory: string) => change(directory, { stats: {} }), 'has no samples', false],
+    [
+      'without samples',
+      (directory: string) => change(directory, { stats: {} }),
+      'meta.json says numSeries 0',
+      false,
+    ],
   ])('refuses a block %s', async (_, spoil, text, canBeForced) => {
     const directory = join(local, writeLocal('m'));
     spoil(directory);
@@ -262,6 +267,12 @@ describe('looking', () => {
     }
     expect(out).toMatch(/\nxor +30 /);
     expect(out).toMatch(/\njob +2 +2\n/);
+    flipByte(join(bucketFolder, 't', ulid, 'chunks/000001'), 40);
+    const damaged = await run(['inspect', `t/${ulid}`]);
+    expect([damaged.code, damaged.out]).toEqual([
+      1,
+      expect.stringContaining(`t/${ulid}/chunks/000001 offset `),
+    ]);
   });
 
   test('changes nothing: a mark without copy stays without', async () => {
@@ -332,6 +343,8 @@ describe('verify', () => {
       expect([code, out.replaceAll(names[0]!, 'U')]).toEqual([1, expect.stringMatching(expected)]);
     }
     expect((await run(['verify', `t/${names[1]!}`])).code).toBe(0);
+    const none = await run(['verify', 't/01M7YEQ6GFKXAT4GS3X8BJV064']);
+    expect([none.code, none.out]).toEqual([1, expect.stringContaining('there is no such block')]);
   });
 
   test('compares bucket index, marks and blocks', async () => {

@@ -109,6 +109,7 @@ async function uploadOne(
   let meta: BlockMeta;
   try {
     meta = readBlockMeta(directory);
+    verifyBlock(directory);
     const refusal = await refusalOf(context, tenant, directory, meta);
     if (refusal === 'present') {
       output.print(`${meta.ulid}: there already`);
@@ -118,7 +119,6 @@ async function uploadOne(
       output.print(`${directory}: ${refusal}`);
       return 'refused';
     }
-    verifyBlock(directory);
   } catch (error) {
     if (!isCorruption(error)) throw error;
     new Findings(output).corruption(directory, error, directory);

@@ -88,11 +88,9 @@ async function verifyOne(
     meta = parseBlockMeta(Buffer.from(await context.source.bucket.get(name)).toString('utf8'), name);
   } catch (error) {
     if (isCorruption(error)) findings.corruption(prefix.slice(0, -1), error, prefix.slice(0, -1));
-    else if (!(error instanceof VarveError && /^(?:block-vanished|object-not-found)$/.test(error.code)))
-      throw error;
-    else if ((await context.source.bucket.list(prefix)).objects.length === 0)
-      findings.note(prefix, 'there is no such block, or not any more');
-    else findings.problem(prefix, 'partial block: no meta.json');
+    else if (error instanceof VarveError && /^(?:block-vanished|object-not-found)$/.test(error.code)) {
+      await reportMissing(context, prefix, findings);
+    } else throw error;
     return nothing;
   }
   if (!checkFiles(prefix, meta, files, findings)) return nothing;
@@ -108,6 +106,16 @@ async function verifyOne(
     findings.note(prefix, 'was deleted while it was read');
     return nothing;
   }
+}
+
+/** A block without meta.json: one that was listed a moment ago may have been deleted since then. */
+async function reportMissing(context: Context, prefix: string, findings: Findings): Promise<void> {
+  const { objects } = await context.source.bucket.list(prefix);
+  const isNamed = context.args[0]?.includes('/') === true;
+  if (objects.length === 0 && isNamed) findings.problem(prefix, 'there is no such block');
+  else if (objects.length === 0 || objects.includes(`${prefix}deletion-mark.json`)) {
+    findings.note(prefix, 'is being deleted');
+  } else findings.problem(prefix, 'partial block: no meta.json');
 }
 
 function verifyContent(object: string, directory: string, findings: Findings): number | null {

@@ -2,7 +2,6 @@ import { systemClock } from '../../lib/clock/index.js';
 import { type CommandLine, loadConfig, renderHelp, renderReference } from '../../lib/config/index.js';
 import { messageOf, VarveError } from '../../lib/errors/index.js';
 import { createLogger } from '../../lib/telemetry/index.js';
-import { buildProcess } from './process.js';
 import { VERSION } from './version.js';
 
 /** Exit codes: 0 asked to stop and did, 1 failed, 2 wrong command line or configuration. */
@@ -37,6 +36,8 @@ async function main(): Promise<void> {
 }
 
 async function run({ config, configFile }: CommandLine & { command: 'run' }): Promise<void> {
+  // Only now: the tool does without the server's modules.
+  const { buildProcess } = await import('./process.js');
   const logger = createLogger({ level: config.log.level });
   logger.info({ version: VERSION, node: process.version, configFile, targets: config.target }, 'starting');
   const { group } = buildProcess(config, logger);
