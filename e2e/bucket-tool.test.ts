@@ -114,6 +114,23 @@ const SERIES = 50;
     expect([again.code, again.out]).toEqual([1, expect.stringContaining('1 there already, 1 refused')]);
   });
 
+  test("blocks go into Thanos' flat layout on S3 and are read from it", () => {
+    const flat = [
+      `--s3-endpoint=${minio.url}`,
+      `--bucket=s3://${minio.bucket}/flat`,
+      '--bucket-flat-tenant=team',
+    ];
+    const to = flat.map((flag) => flag.replace(/^--bucket=/, '--to=').replace(/^--(s3|bucket)-/, '--to-$1-'));
+    const copied = tool(['copy', 'team', `--bucket=file:${join(folder, 'bucket')}`, ...to]);
+    expect([copied.code, copied.out]).toEqual([0, expect.stringContaining('2 blocks copied')]);
+    expect(tool(['ls', ...flat]).out).toMatch(/^team +2 +0 +0 /m);
+    const { code, out } = tool(['verify', ...flat]);
+    expect([code, out]).toEqual([0, expect.stringContaining('2 blocks of 1 tenant checked')]);
+    // Below the name of a block there are its files, not a tenant's folder.
+    const one = `--bucket=s3://${minio.bucket}/flat/${names[0]!}`;
+    expect(tool(['ls', 'chunks', one, `--s3-endpoint=${minio.url}`]).code).toBe(0);
+  });
+
   test('a server answers from uploaded blocks', async () => {
     const home = makeFolder('backfilled');
     const uploaded = tool(['upload', DEFAULT_TENANT, made, `--bucket=file:${join(home, 'bucket')}`]);
