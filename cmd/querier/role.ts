@@ -123,7 +123,10 @@ export function buildQuerier(parts: QuerierParts): Module {
   const budgets = { samplesMax: maxSamples, memoryBytesMax: maxMemoryBytes };
   new ReadApi({ tenant: config, timeoutMs, lookbackDeltaMs, ...budgets }, apiParts).mount(parts.server);
   const { cacheFolder, bucket } = data.blocks;
-  const headers = bucket.url.kind === 'folder' ? null : new HeaderCleaner(cacheFolder, parts.catalog, logger);
+  const headers =
+    bucket.url.kind === 'folder' && bucket.flatTenant === ''
+      ? null
+      : new HeaderCleaner(cacheFolder, parts.catalog, logger);
   return {
     name: 'query-threads',
     needs: ['storage'],

@@ -41,7 +41,7 @@ function openHead({ memoryKey }: HeadDescriptor): Queryable {
 
 /** Each thread fetches for itself: handing bytes on would keep the main thread busy (decision 9). */
 async function openStores(access: BlockAccess): Promise<BlockStores> {
-  const { url } = access.bucket;
+  const { url, flatTenant } = access.bucket;
   const common = {
     cacheDirectory: access.cacheFolder,
     cacheBytes: access.cacheBytes,
@@ -54,7 +54,8 @@ async function openStores(access: BlockAccess): Promise<BlockStores> {
     bucket: new BlockStore({
       ...common,
       bucket: await openBucket(access.bucket),
-      folder: url.kind === 'folder' ? url.folder : null,
+      // Where the names of folders are not those of objects, they are read as in S3.
+      folder: url.kind === 'folder' && flatTenant === '' ? url.folder : null,
     }),
   };
 }
