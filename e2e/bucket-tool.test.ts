@@ -131,13 +131,22 @@ const SERIES = 50;
     expect(tool(['ls', 'chunks', one, `--s3-endpoint=${minio.url}`]).code).toBe(0);
   });
 
-  test('a server answers from uploaded blocks', async () => {
+  test.each([
+    ['in the folder of its tenant', []],
+    ["in Thanos' flat layout", [`--bucket-flat-tenant=${DEFAULT_TENANT}`]],
+  ])('a server answers from uploaded blocks %s', async (_, layout) => {
     const home = makeFolder('backfilled');
-    const uploaded = tool(['upload', DEFAULT_TENANT, made, `--bucket=file:${join(home, 'bucket')}`]);
+    const uploaded = tool([
+      'upload',
+      DEFAULT_TENANT,
+      made,
+      `--bucket=file:${join(home, 'bucket')}`,
+      ...layout,
+    ]);
     expect(uploaded.code).toBe(0);
     const varve = await startVarve({
       folder: home,
-      args: ['--compactor-cleanup-interval=1s', '--blocks-sync-interval=1s'],
+      args: ['--compactor-cleanup-interval=1s', '--blocks-sync-interval=1s', ...layout],
     });
     const count = async (): Promise<unknown> => {
       const time = START_S + 4 * HOUR_S - STEP_S;
@@ -148,6 +157,7 @@ const SERIES = 50;
     };
     await waitFor('the uploaded blocks', async () => (await count()) === String(SERIES), 60_000);
     expect(await varve.stop()).toBe(0);
+    expect(tool(['verify', `--bucket=file:${join(home, 'bucket')}`, ...layout]).code).toBe(0);
   });
 
   function tool(words: readonly string[]): { code: number | null; out: string; err: string } {

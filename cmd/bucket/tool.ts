@@ -1,13 +1,8 @@
-import { resolve } from 'node:path';
-import {
-  type BucketSettings,
-  openBucket,
-  parseBucketUrl,
-  type S3Credentials,
-} from '../../lib/bucket/index.js';
+import { openBucket, type S3Credentials } from '../../lib/bucket/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import { type Config, loadConfig } from '../../lib/config/index.js';
 import { messageOf, VarveError } from '../../lib/errors/index.js';
+import { bucketSettings } from '../varve/bucket-storage.js';
 import {
   type Command,
   EXIT_OK,
@@ -108,14 +103,11 @@ async function openAt(
   isReadOnly: boolean,
   credentials: S3Credentials | undefined = undefined,
 ): Promise<OpenBucket> {
-  const named = parseBucketUrl(config.bucket)!;
-  const url = named.kind === 'folder' ? { kind: named.kind, folder: resolve(named.folder) } : named;
-  const settings: BucketSettings = {
-    url,
-    s3: config.s3,
-    flatTenant: config.bucketFlatTenant,
+  const settings = {
+    ...bucketSettings(config),
     ...(credentials === undefined ? {} : { credentials }),
   };
+  const { url } = settings;
   const bucket = await openBucket(settings);
   const where = url.kind === 'folder' ? `file:${url.folder}` : config.bucket.replace(/\/+$/, '');
   const endpoint = url.kind === 'folder' || config.s3.endpoint === '' ? '' : ` at ${config.s3.endpoint}`;

@@ -6,7 +6,7 @@ import { SeededPrng } from '../prng/index.js';
 import type { ObjectList } from './bucket.js';
 import { FlatBucket } from './flat-bucket.js';
 import { FolderBucket } from './folder-bucket.js';
-import { openBucket } from './open-bucket.js';
+import { bucketFolder, openBucket } from './open-bucket.js';
 import { describeBucketContract } from './testing/contract.js';
 
 const A = '01M7YEQ6GFKXAT4GS3X8BJV064';
@@ -179,5 +179,7 @@ describe('FlatBucket', () => {
       (await (await openBucket({ url, s3, flatTenant })).list('')).objects;
     expect(await listed('')).toEqual([`${A}/meta.json`]);
     expect(await listed('team')).toEqual([`team/${A}/meta.json`]);
+    expect(bucketFolder({ url, s3, flatTenant: '' })).toBe(root);
+    expect(bucketFolder({ url, s3, flatTenant: 'team' })).toBeNull();
   });
 });

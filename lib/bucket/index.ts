@@ -9,7 +9,13 @@ export {
 export { FlatBucket } from './flat-bucket.js';
 export { FolderBucket } from './folder-bucket.js';
 export { bucketMetrics } from './metrics.js';
-export { type BucketSettings, type BucketUrl, openBucket, parseBucketUrl } from './open-bucket.js';
+export {
+  type BucketSettings,
+  type BucketUrl,
+  bucketFolder,
+  openBucket,
+  parseBucketUrl,
+} from './open-bucket.js';
 export type { RetryPolicy } from './retry.js';
 export {
   type BucketRequest,

@@ -52,6 +52,11 @@ export function parseBucketUrl(text: string): BucketUrl | null {
   return isBad ? null : { kind: 's3', bucket, prefix };
 }
 
+/** The folder that a bucket is, if its objects stand in files of their names; null for all others. */
+export function bucketFolder({ url, flatTenant }: BucketSettings): string | null {
+  return url.kind === 'folder' && flatTenant === '' ? url.folder : null;
+}
+
 /**
  * Opens a bucket. The store is not asked for anything yet.
  * @param observe told about each finished request to S3; folders tell nothing
