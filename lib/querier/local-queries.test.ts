@@ -28,7 +28,6 @@ const WORKER: QueryWorkerData = {
         ...({ encryption: 'none', kmsKeyId: '', partBytes: 0, maxConnections: 0 } as const),
         ...{ requestTimeoutMs: 0, deadlineMs: 0 },
       },
-      flatTenant: '',
     },
     ...{ localFolder: '', cacheFolder: '', openBlocksMax: 1 },
     cacheBytes: { postings: 0, series: 0, chunks: 0 },
