@@ -22,6 +22,7 @@ const WORKER: QueryWorkerData = {
   blocks: {
     bucket: {
       url: { kind: 'folder', folder: '' },
+      flatTenant: '',
       s3: {
         ...({ endpoint: '', region: '', pathStyle: 'auto', checksums: 'when-required' } as const),
         ...({ encryption: 'none', kmsKeyId: '', partBytes: 0, maxConnections: 0 } as const),
