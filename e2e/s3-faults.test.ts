@@ -16,7 +16,6 @@ import {
   makeDataset,
   pushRounds,
   queriesOf,
-  type StorageQuery,
 } from './storage-data.js';
 import { DEFAULT_TENANT, startVarve, type Varve } from './varve.js';
 
@@ -30,32 +29,37 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 const STEP_MS = 60_000;
 const ROUNDS = 180;
-const FAULT_MS = 4000;
+/** How long some requests break, and then how long all do. */
+const SOME_MS = 1000;
+const ALL_MS = 2000;
 const QUERY_TIMEOUT_MS = 8000;
 /** For answers on a busy machine. */
 const GRACE_MS = 4000;
 
-/** A part of the requests, the same in every run. */
-const someOf = (share: number, fault: Fault): FaultPlan => {
-  let n = 0;
-  return () => ((n++ * 0.618) % 1 < share ? fault : null);
-};
-const reading =
-  (fault: Fault): FaultPlan =>
-  (method) =>
-    method === 'GET' ? fault : null;
+const READS = new Set(['GET']);
+const WRITES = new Set(['PUT', 'POST']);
+const ALL = new Set(['GET', 'HEAD', 'PUT', 'POST', 'DELETE']);
+const status = (code: number, name: string): Fault => ({ kind: 'status', status: code, code: name });
 
-const FAULTS: readonly (readonly [name: string, plan: FaultPlan])[] = [
-  ['bursts of 500', someOf(0.6, { kind: 'status', status: 500, code: 'InternalError' })],
-  ['503 SlowDown', () => ({ kind: 'status', status: 503, code: 'SlowDown' })],
-  ['bodies that trickle', reading({ kind: 'trickle', bytes: 40 })],
-  ['truncated bodies', reading({ kind: 'truncate', bytes: 20 })],
-  ['connections reset before the answer', someOf(0.7, { kind: 'reset' })],
-  ['connections reset in the body', reading({ kind: 'resetBody', bytes: 20 })],
-  ['answers lost after the work', someOf(0.5, { kind: 'lostAnswer' })],
-  ['403', () => ({ kind: 'status', status: 403, code: 'AccessDenied' })],
-  ['no answer at all', () => ({ kind: 'silence' })],
+/** What happens to requests of some methods: to some of them at first, then to all. */
+const FAULTS: readonly (readonly [name: string, fault: Fault, methods: ReadonlySet<string>])[] = [
+  ['500', status(500, 'InternalError'), ALL],
+  ['503 SlowDown', status(503, 'SlowDown'), ALL],
+  ['bodies that trickle', { kind: 'trickle', bytes: 300 }, READS],
+  ['truncated bodies', { kind: 'truncate', bytes: 20 }, READS],
+  ['connections reset before the answer', { kind: 'reset' }, ALL],
+  ['connections reset in the body of an answer', { kind: 'resetBody', bytes: 20 }, READS],
+  ['connections reset in the body of an upload', { kind: 'resetUpload' }, WRITES],
+  ['answers lost after the work', { kind: 'lostAnswer' }, ALL],
+  ['403', status(403, 'AccessDenied'), ALL],
+  ['no answer at all', { kind: 'silence' }, ALL],
 ];
+
+/** Breaks a part of the requests, the same in every run. */
+function breaking(fault: Fault, methods: ReadonlySet<string>, share: number): FaultPlan {
+  let n = 0;
+  return (method) => (methods.has(method) && (n++ * 0.618) % 1 < share ? fault : null);
+}
 
 const ARGS = [
   '--blocks-ship-interval=300ms',
@@ -67,13 +71,14 @@ const ARGS = [
   '--query-max-open-blocks=1',
   '--query-max-source-resolution=0s',
   `--query-timeout=${QUERY_TIMEOUT_MS}ms`,
-  '--s3-request-timeout=1s',
-  '--s3-deadline=3s',
+  '--s3-request-timeout=500ms',
+  '--s3-deadline=1500ms',
   '--compactor-cleanup-interval=500ms',
   '--compactor-compaction-interval=1s',
   '--compactor-first-level-compaction-wait-period=0s',
   '--compactor-deletion-delay=5s',
-  '--compactor-partial-block-deletion-delay=20s',
+  '--compactor-partial-block-deletion-delay=10s',
+  '--compactor-downsampling-enabled=false',
 ];
 
 /** Days, of which each fault gets one, all over for long, so that the blocks of each can be merged. */
@@ -151,16 +156,10 @@ suite('a store that misbehaves', () => {
     const raw = (await blocksOf(s3, DEFAULT_TENANT)).filter((block) => isRaw(block) && !block.isMarked);
     return raw.reduce((sum, { meta }) => sum + (meta?.stats.numSamples ?? 0), 0);
   };
-  /** Every sample of a day, as the API has it, equal to what was pushed. */
+  /** How many samples of some metrics a day has. */
   const countOf = async (day: Dataset) => {
-    const one: StorageQuery = [
-      'sum(count_over_time({__name__=~"up|requests_total|native_seconds"}[4h]))',
-      {},
-    ];
-    const time = (day.endMs / 1000).toFixed(3);
-    const [answer] = await askAll(varve.api, [
-      ['sum(count_over_time(up[4h])) + sum(count_over_time(requests_total[4h]))', { ...one[1], time }],
-    ]);
+    const counted = 'sum(count_over_time(up[4h])) + sum(count_over_time(requests_total[4h]))';
+    const [answer] = await askAll(varve.api, [[counted, { time: (day.endMs / 1000).toFixed(3) }]]);
     return Number(([...answer!.values()][0] as { value: [number, string] }).value[1]);
   };
   const COUNTED = (3 + 12) * ROUNDS;
@@ -186,26 +185,40 @@ suite('a store that misbehaves', () => {
     await s3?.stop();
   });
 
-  test.each(FAULTS.map(([name, plan], i) => [name, plan, i + 1] as const))(
+  test.each(FAULTS.map(([name, fault, methods], i) => [name, fault, methods, i + 1] as const))(
     '%s',
-    async (name, plan, index) => {
+    async (...row) => {
+      const [name, fault, methods, index] = row;
       const day = dayOf(index);
-      const startedMs = performance.now();
-      let isPushed = false;
-      const isOver = () => isPushed && performance.now() - startedMs > FAULT_MS;
-      s3.proxy.plan = plan;
-      const work = (async () => {
+      let isOver = false;
+      const work = async () => {
         let slowestMs = 0;
-        for (let round = 0; round < ROUNDS; round += 10) {
-          const pushedMs = performance.now();
-          await pushRounds([varve.pushUrl], day, round, round + 10);
-          slowestMs = Math.max(slowestMs, performance.now() - pushedMs);
-          await pause(50);
-        }
-        isPushed = true;
-        return { slowestMs, flushed: await flush() };
-      })();
-      const [pushes, outcome] = await Promise.all([work, queryUntil(isOver)]);
+        const push = async (from: number, to: number) => {
+          for (let round = from; round < to; round += 10) {
+            const pushedMs = performance.now();
+            await pushRounds([varve.pushUrl], day, round, round + 10);
+            slowestMs = Math.max(slowestMs, performance.now() - pushedMs);
+            await pause(20);
+          }
+        };
+        s3.proxy.plan = breaking(fault, methods, 0.4);
+        await Promise.all([push(0, ROUNDS / 2), pause(SOME_MS)]);
+        s3.proxy.plan = breaking(fault, methods, 1);
+        const all = pause(ALL_MS);
+        await push(ROUNDS / 2, ROUNDS);
+        // The index was read before, so what the head holds is answered all the time.
+        expect(await countOf(day)).toBe(COUNTED);
+        const flushed = await flush();
+        await all;
+        isOver = true;
+        return { slowestMs, flushed };
+      };
+      const [pushes, outcome] = await Promise.all([
+        work().finally(() => {
+          isOver = true;
+        }),
+        queryUntil(() => isOver),
+      ]);
       s3.proxy.plan = () => null;
       process.stderr.write(
         `${name}: ${outcome.complete} queries answered, ${outcome.failed} failed (slowest ${Math.round(outcome.slowestMs)} ms), ` +

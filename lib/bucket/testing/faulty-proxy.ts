@@ -7,6 +7,8 @@ export type Fault =
   | { readonly kind: 'status'; readonly status: number; readonly code: string }
   /** The connection is reset before anything was passed on. */
   | { readonly kind: 'reset' }
+  /** The connection is reset while the request's body arrives; requests without one are passed on. */
+  | { readonly kind: 'resetUpload' }
   /** The store does its work, but the connection is reset instead of the answer. */
   | { readonly kind: 'lostAnswer' }
   /** The answer's body ends after this many bytes, and the connection with it. */
@@ -73,6 +75,10 @@ export class FaultyProxy {
     });
     if (fault?.kind === 'reset') {
       incoming.socket.resetAndDestroy();
+      return;
+    }
+    if (fault?.kind === 'resetUpload' && (method === 'PUT' || method === 'POST')) {
+      incoming.once('data', () => incoming.socket.resetAndDestroy());
       return;
     }
     if (fault?.kind === 'silence') {
