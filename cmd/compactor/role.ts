@@ -21,6 +21,8 @@ export interface CompactorRoleParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Told whenever the index of a tenant was written. */
+  readonly onIndex: (tenant: string) => void;
 }
 
 /** An index is written again at least this often: readers refuse one that is an hour old. */

@@ -19,6 +19,7 @@ export async function buildBucketStorage({ config, metrics }: StorageParts): Pro
   const bucket = await openBucket(bucketSettings(config), bucketMetrics(metrics));
   return {
     sources: null,
+    catalog: null,
     bucket,
     push: null,
     flush: null,

@@ -9,8 +9,8 @@ import { buildCompactor } from '../compactor/role.js';
 import { buildQuerier } from '../querier/role.js';
 import { mountAbsent } from './absent-routes.js';
 import { mountAdmin } from './admin-routes.js';
-import { buildBucketStorage } from './bucket-storage.js';
-import { buildStorage, type Storage, type StorageParts } from './storage.js';
+import { bucketSettings, buildBucketStorage } from './bucket-storage.js';
+import { buildStorage, localBlocksFolder, type Storage, type StorageParts } from './storage.js';
 import { VERSION } from './version.js';
 
 /** Replaceable parts, for tests and for other storage. */
@@ -52,14 +52,24 @@ export async function buildProcess(
     );
   }
   const common = { config, server, limits, metrics, logger, clock: systemClock };
-  const { bucket, sources } = storage;
+  const { bucket, sources, catalog } = storage;
   const workerScript =
     options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url);
   const roles: readonly Module[] = [
-    ...(sources === null
+    ...(sources === null || catalog === null
       ? []
-      : [buildQuerier({ ...common, provider: sources, workerScript, buildInfo: buildInfo(config) })]),
-    ...buildCompactor({ ...common, bucket }),
+      : [
+          buildQuerier({
+            ...common,
+            provider: sources,
+            catalog,
+            bucket: bucketSettings(config),
+            localBlocks: localBlocksFolder(config),
+            workerScript,
+            buildInfo: buildInfo(config),
+          }),
+        ]),
+    ...buildCompactor({ ...common, bucket, onIndex: (tenant) => catalog?.invalidate(tenant) }),
   ];
   mountAdmin({ server, config, limits, metrics, storage, state: () => group.state });
   mountAbsent(server, storage);

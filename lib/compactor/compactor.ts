@@ -53,6 +53,8 @@ export interface CompactorParts {
   readonly metrics: Metrics;
   readonly engine: Engine;
   readonly owners: Owners;
+  /** Told whenever the index of a tenant was written. */
+  readonly onIndex?: (tenant: string) => void;
   readonly options: CompactorOptions;
 }
 
