@@ -15,7 +15,7 @@ import { DEFAULT_TENANT, startVarve, type Varve } from './varve.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const STEP_MS = 60_000;
+const STEP_MS = 120_000;
 const NOW_MS = Math.floor(Date.now() / STEP_MS) * STEP_MS - STEP_MS;
 /** Begins so that one UTC day at least is over for more than four hours, and so is merged to the largest range. */
 const START_MS = Math.floor((NOW_MS - 4 * HOUR_MS) / DAY_MS) * DAY_MS - DAY_MS - 3 * HOUR_MS;

@@ -94,7 +94,7 @@ function givenServer(endpoint: string): S3Server {
 
 function findProgram(name: string): string | null {
   const folders = [
-    process.env['PEERS_BIN'] ?? join(homedir(), 'peers/bin'),
+    process.env['PEERS_BIN'] ?? join(process.env['PEERS_DIR'] ?? join(homedir(), 'peers'), 'bin'),
     ...(process.env['PATH'] ?? '').split(delimiter),
   ];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;
