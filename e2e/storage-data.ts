@@ -4,8 +4,11 @@ import { compress, encodeRequest, pushBody, type WireSeries } from './wire.js';
 
 /** Samples, queries and comparisons of the suites about blocks: days of data that a Prometheus and a Varve both get. */
 
-/** Rounds that one request carries. */
-const ROUNDS_PER_REQUEST = 60;
+/**
+ * Time that one request carries. Its samples come series by series, so that each series but the first begins so much
+ * behind the newest sample, which must not be too late.
+ */
+const REQUEST_MS = 3_000_000;
 
 export interface Dataset {
   readonly startMs: number;
@@ -25,12 +28,13 @@ export function makeDataset(startMs: number, stepMs: number, rounds: number): Da
 /** Pushes rounds in the order of time, some minutes or hours in each request. @throws unless each is accepted */
 export async function pushRounds(
   urls: readonly string[],
-  { series }: Dataset,
+  { series, stepMs }: Dataset,
   first: number,
   end: number,
 ): Promise<void> {
-  for (let from = first; from < end; from += ROUNDS_PER_REQUEST) {
-    const to = Math.min(from + ROUNDS_PER_REQUEST, end);
+  const rounds = Math.floor(REQUEST_MS / stepMs);
+  for (let from = first; from < end; from += rounds) {
+    const to = Math.min(from + rounds, end);
     const part = series.map((one) => ({
       labels: one.labels,
       ...(one.samples === undefined ? {} : { samples: one.samples.slice(from, to) }),

@@ -93,6 +93,8 @@ function givenServer(endpoint: string): S3Server {
 }
 
 function findProgram(name: string): string | null {
+  const given = process.env[`${name.toUpperCase()}_BIN`];
+  if (given !== undefined && given !== '') return given;
   const folders = [
     process.env['PEERS_BIN'] ?? join(process.env['PEERS_DIR'] ?? join(homedir(), 'peers'), 'bin'),
     ...(process.env['PATH'] ?? '').split(delimiter),
