@@ -58,6 +58,8 @@ interface Piece<Source> extends Span {
 /** The blocks of a tenant that a query may read. Made once for a query, asked for each selector. */
 export class LevelCover<Source extends CoverSource> {
   readonly #groups: readonly GroupCover<Source>[];
+  /** Times of coarser blocks only, by their resolution. */
+  readonly #hidden: ReadonlyMap<number, Spans>;
   /** Resolutions that there are blocks of, finest first. */
   readonly resolutions: readonly number[];
 
@@ -70,8 +72,21 @@ export class LevelCover<Source extends CoverSource> {
       if (group === undefined) groups.set(source.group, [source]);
       else group.push(source);
     }
+    const shown = unite(allowed.map(spanOf));
+    this.#hidden = new Map(
+      RESOLUTIONS.filter((ms) => ms > maxResolutionMs).map((ms) => [
+        ms,
+        subtractAll(unite(sources.filter(({ resolutionMs }) => resolutionMs === ms).map(spanOf)), shown),
+      ]),
+    );
     this.#groups = [...groups.values()].map((group) => new GroupCover(group));
     this.resolutions = RESOLUTIONS.filter((ms) => allowed.some(({ resolutionMs }) => resolutionMs === ms));
+  }
+
+  /** Resolutions of blocks that were left out and of which nothing finer is there between the times (inclusive). */
+  hidden(minTimeMs: number, maxTimeMs: number): number[] {
+    const asked = { fromMs: minTimeMs, toMs: maxTimeMs + 1 };
+    return [...this.#hidden].filter(([, spans]) => intersect(spans, asked).length > 0).map(([ms]) => ms);
   }
 
   /**
@@ -194,7 +209,7 @@ class GroupCover<Source extends CoverSource> {
     let { fromMs, toMs } = spanOf(source);
     const begin = ceilTo(fromMs, resolutionMs);
     const end = floorTo(toMs, resolutionMs);
-    if (begin >= end) return { fromMs, toMs };
+    if (begin >= end || (begin === fromMs && end === toMs)) return { fromMs, toMs };
     for (const { resolutionMs: otherMs, minTimeMs, maxTimeMs } of levels) {
       if (otherMs >= resolutionMs) continue;
       if (minTimeMs < fromMs && maxTimeMs >= begin) fromMs = begin;

@@ -10,6 +10,7 @@ import {
   type SelectPlan,
   type SelectWindows,
   type SeriesSet,
+  type WindowForm,
 } from '../storage/index.js';
 import type { BlockQueryOptions, ChunkConversion, DeletionMask } from '../tsdb/block/index.js';
 import {
@@ -18,7 +19,7 @@ import {
   PlainAggregateWriter,
   type SeriesAggregate,
 } from '../tsdb/downsample/index.js';
-import { type LevelWindows, levelNotes, wantedResolution, widened } from './level-choice.js';
+import { hiddenNotes, type LevelWindows, levelNotes, wantedResolution, widened } from './level-choice.js';
 import { convertSet } from './level-chunks.js';
 import { CounterBorders } from './level-counters.js';
 import { type CoverRead, type CoverSource, LevelCover } from './level-cover.js';
@@ -84,6 +85,7 @@ class LevelPlan implements SelectPlan {
   readonly func: string;
   readonly rangeMs: number;
   readonly lookbackMs: number;
+  readonly form: WindowForm;
   readonly factor: number;
   readonly divisor: LevelPlan | null;
   readonly notes: readonly string[];
@@ -94,7 +96,7 @@ class LevelPlan implements SelectPlan {
     func: string,
     aggregate: SeriesAggregate,
     wantedMs: number,
-    { rangeMs, lookbackMs, factor }: LevelWindows,
+    { rangeMs, lookbackMs, form, factor }: LevelWindows,
     notes: readonly string[],
     divisor: LevelPlan | null,
   ) {
@@ -102,6 +104,7 @@ class LevelPlan implements SelectPlan {
     this.func = func;
     this.rangeMs = rangeMs;
     this.lookbackMs = lookbackMs;
+    this.form = form;
     this.factor = factor;
     this.divisor = divisor;
     this.notes = notes;
@@ -114,6 +117,8 @@ class LeveledQueryable implements Queryable {
   readonly #cover: LevelCover<Source>;
   readonly #masks: readonly DeletionMask[];
   readonly #maxResolutionMs: number;
+  /** Whether there are raw blocks only. */
+  readonly #isPlain: boolean;
 
   constructor({ blocks, recent, maxResolutionMs, masks }: LevelSources) {
     const sources: Source[] = [
@@ -129,44 +134,35 @@ class LeveledQueryable implements Queryable {
     this.#cover = new LevelCover(sources, maxResolutionMs);
     this.#masks = masks;
     this.#maxResolutionMs = maxResolutionMs;
+    this.#isPlain = blocks.every(({ resolutionMs }) => resolutionMs === 0);
   }
 
   planSelect(windows: SelectWindows): SelectPlan | null {
-    if (this.#cover.resolutions.every((ms) => ms === 0)) return null;
     const max = this.#maxResolutionMs;
+    if (this.#isPlain) return null;
     const wantedMs = max === Number.POSITIVE_INFINITY ? wantedResolution(windows) : max;
     const { aggregate, func, isPerCount } = aggregateFor(windows.func);
     // Wider windows reach further back, where there may be only coarser blocks.
     for (let coarsest = 0; ; ) {
       const wide = widened(windows, coarsest);
-      const read = this.#resolutionsRead(windows, wide, wantedMs, aggregate);
+      const { minTimeMs, maxTimeMs } = timesOf(windows, wide);
+      const reads = this.#cover.reads(minTimeMs, maxTimeMs, wantedMs, aggregate !== 'counter');
+      const read = reads.map(({ source }) => source.resolutionMs);
       const found = Math.max(0, ...read);
       if (found > coarsest) {
         coarsest = found;
         continue;
       }
-      if (coarsest === 0) return null;
-      const notes = levelNotes(windows, read, wide);
-      const divisor = isPerCount
-        ? new LevelPlan('sum_over_time', 'count', wantedMs, wide, notes, null)
-        : null;
-      return new LevelPlan(func, aggregate, wantedMs, wide, notes, divisor);
+      const hidden = hiddenNotes(this.#cover.hidden(minTimeMs, maxTimeMs), max);
+      const notes = [...levelNotes(windows, read, wide), ...hidden];
+      if (coarsest > 0) {
+        const divisor = isPerCount
+          ? new LevelPlan('sum_over_time', 'count', wantedMs, wide, notes, null)
+          : null;
+        return new LevelPlan(func, aggregate, wantedMs, wide, notes, divisor);
+      }
+      return hidden.length === 0 ? null : new LevelPlan(windows.func, aggregate, wantedMs, wide, notes, null);
     }
-  }
-
-  #resolutionsRead(
-    windows: SelectWindows,
-    { rangeMs, lookbackMs }: LevelWindows,
-    wantedMs: number,
-    aggregate: SeriesAggregate,
-  ): number[] {
-    const { firstMs, stepMs, count, form } = windows;
-    const isInstant = windows.rangeMs === 0;
-    const before = isInstant ? lookbackMs : rangeMs + (form === 'plain' ? 0 : lookbackMs);
-    const after = form === 'smoothed' ? lookbackMs : 0;
-    const last = firstMs + (count - 1) * stepMs + after;
-    const reads = this.#cover.reads(firstMs - before + 1, last, wantedMs, aggregate !== 'counter');
-    return reads.map(({ source }) => source.resolutionMs);
   }
 
   async select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
@@ -208,6 +204,18 @@ class LeveledQueryable implements Queryable {
     const opened = await Promise.all(sources.map((source) => source.recent ?? source.block!.open({ masks })));
     return mergeQueryables(opened);
   }
+}
+
+/** The times of samples that windows look at, inclusive. */
+function timesOf(
+  windows: SelectWindows,
+  { rangeMs, lookbackMs, form }: LevelWindows,
+): { readonly minTimeMs: number; readonly maxTimeMs: number } {
+  const { firstMs, stepMs, count } = windows;
+  const beyond = form === 'plain' ? 0 : lookbackMs;
+  const before = windows.rangeMs === 0 ? lookbackMs : rangeMs + beyond;
+  const after = form === 'smoothed' ? lookbackMs : 0;
+  return { minTimeMs: firstMs - before + 1, maxTimeMs: firstMs + (count - 1) * stepMs + after };
 }
 
 /** For readers that don't plan: what a series looks like, or the counter or extremes that the function hint asks for. */
