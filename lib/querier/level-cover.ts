@@ -105,6 +105,8 @@ class GroupCover<Source extends CoverSource> {
   readonly #levels: readonly Block<Source>[];
   /** Times at which raw blocks have all that there is. */
   readonly #rawCover: Spans;
+  /** Raw blocks that the levels have nothing of, by resolution. */
+  readonly #lateAt: ReadonlyMap<number, readonly Source[]>;
   /** Names of what the blocks of a resolution were made from. */
   readonly #sourcesAt: ReadonlyMap<number, ReadonlySet<string>>;
 
@@ -126,7 +128,11 @@ class GroupCover<Source extends CoverSource> {
           : subtractAll([spanOf(raw)], levelSpans),
       ),
     );
-    const late = new Map([...sourcesAt.keys()].map((ms) => [ms, this.#lateAt(ms, levels)]));
+    const resolutions = [...sourcesAt.keys()];
+    this.#lateAt = new Map(
+      resolutions.map((ms) => [ms, this.#raw.filter((raw) => !this.#isPartOf(raw, ms))]),
+    );
+    const late = new Map(resolutions.map((ms) => [ms, this.#lateSpans(ms, levels)]));
     this.#levels = levels.map((source) => {
       const span = this.#whole(source, levels);
       return { ...span, source, resolutionMs: source.resolutionMs, usable: this.#usable(source, span, late) };
@@ -158,11 +164,13 @@ class GroupCover<Source extends CoverSource> {
       if (!overlaps(span, asked)) continue;
       reads.push({ ...span, source: block.source });
       if (!withLate) continue;
+      for (const raw of this.#lateAt.get(block.resolutionMs)!) this.#readRaw(raw, [span], asked, reads);
+    }
+    if (cover.raw.length > 0) {
       for (const raw of this.#raw) {
-        if (!this.#isPartOf(raw, block.resolutionMs)) this.#readRaw(raw, [span], asked, reads);
+        if (overlaps(spanOf(raw), asked)) this.#readRaw(raw, cover.raw, asked, reads);
       }
     }
-    for (const raw of this.#raw) this.#readRaw(raw, cover.raw, asked, reads);
     return reads;
   }
 
@@ -179,7 +187,7 @@ class GroupCover<Source extends CoverSource> {
   }
 
   /** Spans of raw blocks with samples that the blocks of a resolution lack although they lie in their time. */
-  #lateAt(resolutionMs: number, levels: readonly Source[]): Spans {
+  #lateSpans(resolutionMs: number, levels: readonly Source[]): Spans {
     const known = this.#sourcesAt.get(resolutionMs)!;
     const covered = unite(levels.filter((level) => level.resolutionMs === resolutionMs).map(spanOf));
     return unite(

@@ -252,15 +252,15 @@ class SelectReader {
 
   async read({ source, fromMs, toMs }: CoverRead<Source>): Promise<SeriesSet> {
     const { minTimeMs, maxTimeMs } = this.#hints;
-    const hints = {
-      ...this.#hints,
-      minTimeMs: Math.max(minTimeMs, fromMs),
-      maxTimeMs: Math.min(maxTimeMs, toMs - 1),
-    };
     // Samples before and behind the queried times are nobody's concern, and there are none outside of the source.
     const cut = {
       fromMs: fromMs <= Math.max(minTimeMs, source.minTimeMs) ? Number.NEGATIVE_INFINITY : fromMs,
       toMs: toMs >= Math.min(maxTimeMs + 1, source.maxTimeMs) ? Number.POSITIVE_INFINITY : toMs,
+    };
+    const hints = {
+      ...this.#hints,
+      minTimeMs: Math.max(minTimeMs, cut.fromMs),
+      maxTimeMs: Math.min(maxTimeMs, cut.toMs - 1),
     };
     const isCut = cut.fromMs > Number.NEGATIVE_INFINITY || cut.toMs < Number.POSITIVE_INFINITY;
     const convert = this.#conversion(source.resolutionMs, cut.fromMs, cut.toMs, isCut);
