@@ -1,4 +1,4 @@
-import { formatDuration, parseDuration } from '../settings/index.js';
+import { formatDuration } from '../settings/index.js';
 import type { SelectWindows, WindowForm } from '../storage/index.js';
 import { aggregateFor, RESOLUTION, RESOLUTIONS } from '../tsdb/downsample/index.js';
 
@@ -99,14 +99,6 @@ function wideRange({ func, rangeMs }: SelectWindows, resolutionMs: number): numb
     return Math.max(rangeMs, Math.floor(rangeMs / resolutionMs) * resolutionMs + 2);
   }
   return Math.max(rangeMs, (PAIRING.has(func) ? 2 : 1) * resolutionMs);
-}
-
-/**
- * The limit that a text such as `5m`, `1h`, `0s` or `auto` sets to resolutions, ms; Infinity for `auto`, null when it is
- * none of these.
- */
-export function parseSourceResolution(text: string): number | null {
-  return text === 'auto' ? Number.POSITIVE_INFINITY : parseDuration(text);
 }
 
 /** Says that there would be more to read. */

@@ -22,6 +22,7 @@ import {
   type OpenBlock,
   openTestBlock,
   type Sample,
+  shared,
   T,
   valuesOf,
   writeLevel,
@@ -83,7 +84,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function leveled(blocks: readonly OpenBlock[], maxResolutionMs = Number.POSITIVE_INFINITY): Queryable {
-  return leveledQueryable({ blocks, recent: [], maxResolutionMs, masks: [] });
+  return leveledQueryable({ blocks: shared(blocks), recent: [], maxResolutionMs, masks: [] });
 }
 
 function openings(blocks: readonly OpenBlock[]): number {

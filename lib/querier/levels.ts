@@ -16,6 +16,7 @@ import type { BlockQueryOptions, ChunkConversion, DeletionMask } from '../tsdb/b
 import {
   aggregateFor,
   cutPlain,
+  type LevelShare,
   PlainAggregateWriter,
   type SeriesAggregate,
 } from '../tsdb/downsample/index.js';
@@ -36,15 +37,18 @@ export interface LevelBlock {
   readonly maxTimeMs: number;
   /** Width of its windows, 0 when raw. */
   readonly resolutionMs: number;
-  /** `compaction.sources`: tells which samples raw blocks have that a level lacks. */
-  readonly sources: readonly string[];
-  /** External labels that tell series apart: blocks of different groups are never read for one another. Default ''. */
+  /** Of a raw block: what levels have of it, see `sharesInLevels`. */
+  readonly share: LevelShare;
+  /**
+   * External labels that tell series apart, if there are any: blocks of different groups are never read for one another.
+   * Default '', that of recent samples.
+   */
   readonly group?: string;
   /** Called for blocks that are read, once per select and span. */
   open(options: BlockQueryOptions): Promise<Queryable>;
 }
 
-/** Samples that are in no block of the bucket yet, as a head's. */
+/** Samples that no block has, as a head's. In the time of levels they are read beside these. */
 export interface RecentSource {
   readonly minTimeMs: number;
   /** Inclusive. */
@@ -123,12 +127,12 @@ class LeveledQueryable implements Queryable {
   constructor({ blocks, recent, maxResolutionMs, masks }: LevelSources) {
     const sources: Source[] = [
       ...recent.map(({ minTimeMs, maxTimeMs, queryable }) => ({
-        ...{ minTimeMs, maxTimeMs: maxTimeMs + 1, resolutionMs: 0, group: '', sources: [] },
+        ...{ minTimeMs, maxTimeMs: maxTimeMs + 1, resolutionMs: 0, group: '', share: null },
         ...{ block: null, recent: queryable },
       })),
       ...blocks.map((block) => ({
         ...{ minTimeMs: block.minTimeMs, maxTimeMs: block.maxTimeMs, resolutionMs: block.resolutionMs },
-        ...{ group: block.group ?? '', sources: block.sources, block, recent: null },
+        ...{ group: block.group ?? '', share: block.share, block, recent: null },
       })),
     ];
     this.#cover = new LevelCover(sources, maxResolutionMs);
