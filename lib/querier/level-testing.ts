@@ -5,7 +5,7 @@ import { createQueryEngine, type QueryEngine, type QueryResult } from '../promql
 import type { Queryable } from '../storage/index.js';
 import { BlockQueryable, BlockReader } from '../tsdb/block/index.js';
 import { type TestSeries, testSeries, writeTestBlock } from '../tsdb/block/testing.js';
-import { downsampleBlocks, NO_SHARE, sharesInLevels } from '../tsdb/downsample/index.js';
+import { downsampleBlocks } from '../tsdb/downsample/index.js';
 import type { LevelBlock } from './levels.js';
 
 /** Blocks of all resolutions for tests, and queries over any of them. */
@@ -27,7 +27,6 @@ export interface DaySeries {
 export interface OpenBlock extends LevelBlock {
   readonly ulid: string;
   readonly directory: string;
-  readonly sources: readonly string[];
   opened: number;
   [fc.toStringMethod](): string;
 }
@@ -70,16 +69,6 @@ export function writeRaw(
   return openTestBlock(join(folder, meta.ulid));
 }
 
-/** The blocks with what levels have of the raw ones. */
-export function shared(blocks: readonly OpenBlock[]): LevelBlock[] {
-  const shares = sharesInLevels(
-    blocks.map(({ ulid, minTimeMs, maxTimeMs, resolutionMs, sources }) => ({
-      ...{ ulid, minTime: minTimeMs, maxTime: maxTimeMs, resolution: resolutionMs, group: '', sources },
-    })),
-  );
-  return blocks.map((block) => ({ ...block, share: shares.get(block.ulid) ?? NO_SHARE }));
-}
-
 /** One block of the next resolution out of blocks of one. */
 export function writeLevel(blocks: readonly OpenBlock[]): OpenBlock {
   const meta = downsampleBlocks(blocks.map(({ directory }) => directory))!;
@@ -93,7 +82,6 @@ export function openTestBlock(directory: string): OpenBlock {
     minTimeMs: minTime,
     maxTimeMs: maxTime,
     resolutionMs: thanos?.downsample?.resolution ?? 0,
-    share: NO_SHARE,
     sources: compaction.sources,
     ulid,
     directory,

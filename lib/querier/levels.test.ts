@@ -22,7 +22,6 @@ import {
   type OpenBlock,
   openTestBlock,
   type Sample,
-  shared,
   T,
   valuesOf,
   writeLevel,
@@ -84,7 +83,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 function leveled(blocks: readonly OpenBlock[], maxResolutionMs = Number.POSITIVE_INFINITY): Queryable {
-  return leveledQueryable({ blocks: shared(blocks), recent: [], maxResolutionMs, masks: [] });
+  return leveledQueryable({ blocks, recent: [], maxResolutionMs, masks: [] });
 }
 
 function openings(blocks: readonly OpenBlock[]): number {
@@ -516,7 +515,7 @@ describe('beside blocks', () => {
     expect(await leveled([...raw, ...hours]).labelValues('job', query)).toEqual(['even', 'gaps']);
     expect(openings(hours)).toBe(before);
     expect(await leveled([raw[3]!, ...hours]).labelNames(query)).toEqual(['__name__', 'job']);
-    expect(await leveled([raw[3]!, ...hours]).series(query)).toHaveLength(4);
+    expect(await leveled([raw[3]!, ...hours], 0).series(query)).toHaveLength(4);
     expect(openings(hours)).toBe(before + 6);
   });
 

@@ -16,9 +16,10 @@ import type { BlockQueryOptions, ChunkConversion, DeletionMask } from '../tsdb/b
 import {
   aggregateFor,
   cutPlain,
-  type LevelShare,
+  NO_SHARE,
   PlainAggregateWriter,
   type SeriesAggregate,
+  sharesInLevels,
 } from '../tsdb/downsample/index.js';
 import { hiddenNotes, type LevelWindows, levelNotes, wantedResolution, widened } from './level-choice.js';
 import { convertSet } from './level-chunks.js';
@@ -27,7 +28,7 @@ import { type CoverRead, type CoverSource, LevelCover } from './level-cover.js';
 
 /**
  * Queries over blocks of several resolutions. Each selector is read at the coarsest one that is fine enough for its
- * function, and elsewhere at what there is (docs/decisions/0011-queries-read-levels.md).
+ * function, and elsewhere at what there is (docs/decisions/0012-queries-read-levels.md).
  */
 
 /** A block of any resolution. */
@@ -37,8 +38,8 @@ export interface LevelBlock {
   readonly maxTimeMs: number;
   /** Width of its windows, 0 when raw. */
   readonly resolutionMs: number;
-  /** Of a raw block: what levels have of it, see `sharesInLevels`. */
-  readonly share: LevelShare;
+  /** `compaction.sources`: tells which samples raw blocks have that a level lacks. */
+  readonly sources: readonly string[];
   /**
    * External labels that tell series apart, if there are any: blocks of different groups are never read for one another.
    * Default '', that of recent samples.
@@ -60,7 +61,10 @@ export interface RecentSource {
 export interface LevelSources {
   readonly blocks: readonly LevelBlock[];
   readonly recent: readonly RecentSource[];
-  /** Coarsest resolution that may be read, and then is wherever there is one; Infinity: chosen for each selector. */
+  /**
+   * Coarsest resolution that planned selects may read, and do wherever there is one; Infinity: chosen for each selector.
+   * Whoever does not plan reads raw blocks, and levels where there are none.
+   */
   readonly maxResolutionMs: number;
   readonly masks: readonly DeletionMask[];
 }
@@ -118,24 +122,33 @@ class LevelPlan implements SelectPlan {
 }
 
 class LeveledQueryable implements Queryable {
+  /** For planned selects. */
   readonly #cover: LevelCover<Source>;
+  readonly #fullCover: LevelCover<Source>;
   readonly #masks: readonly DeletionMask[];
   readonly #maxResolutionMs: number;
   /** Whether there are raw blocks only. */
   readonly #isPlain: boolean;
 
   constructor({ blocks, recent, maxResolutionMs, masks }: LevelSources) {
-    const sources: Source[] = [
+    const shares = sharesInLevels(
+      blocks.map(({ minTimeMs, maxTimeMs, resolutionMs, group = '', sources }, i) => ({
+        ...{ ulid: `${i}`, minTime: minTimeMs, maxTime: maxTimeMs, resolution: resolutionMs, group, sources },
+      })),
+    );
+    const all: Source[] = [
       ...recent.map(({ minTimeMs, maxTimeMs, queryable }) => ({
         ...{ minTimeMs, maxTimeMs: maxTimeMs + 1, resolutionMs: 0, group: '', share: null },
         ...{ block: null, recent: queryable },
       })),
-      ...blocks.map((block) => ({
+      ...blocks.map((block, i) => ({
         ...{ minTimeMs: block.minTimeMs, maxTimeMs: block.maxTimeMs, resolutionMs: block.resolutionMs },
-        ...{ group: block.group ?? '', share: block.share, block, recent: null },
+        ...{ group: block.group ?? '', share: shares.get(`${i}`) ?? NO_SHARE, block, recent: null },
       })),
     ];
-    this.#cover = new LevelCover(sources, maxResolutionMs);
+    this.#fullCover = new LevelCover(all, Number.POSITIVE_INFINITY);
+    const isLimited = blocks.some(({ resolutionMs }) => resolutionMs > maxResolutionMs);
+    this.#cover = isLimited ? new LevelCover(all, maxResolutionMs) : this.#fullCover;
     this.#masks = masks;
     this.#maxResolutionMs = maxResolutionMs;
     this.#isPlain = blocks.every(({ resolutionMs }) => resolutionMs === 0);
@@ -170,11 +183,11 @@ class LeveledQueryable implements Queryable {
   }
 
   async select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
-    const { plan } = hints;
-    const wantedMs = plan instanceof LevelPlan ? plan.wantedMs : 0;
-    const aggregate = plan instanceof LevelPlan ? plan.aggregate : unplannedAggregate(hints.func);
+    const plan = hints.plan instanceof LevelPlan ? hints.plan : null;
+    const aggregate = plan?.aggregate ?? unplannedAggregate(hints.func);
+    const cover = plan === null ? this.#fullCover : this.#cover;
     const { minTimeMs, maxTimeMs } = hints;
-    const reads = this.#cover.reads(minTimeMs, maxTimeMs, wantedMs, aggregate !== 'counter');
+    const reads = cover.reads(minTimeMs, maxTimeMs, plan?.wantedMs ?? 0, aggregate !== 'counter');
     const isLeveled = reads.some(({ source }) => source.resolutionMs > 0);
     const reader = new SelectReader(matchers, hints, isLeveled ? aggregate : null, this.#masks, arena);
     // All of them, as those that still run write to the arena.
@@ -202,7 +215,7 @@ class LeveledQueryable implements Queryable {
 
   /** What holds all series of the times: raw blocks, and levels where there are none. */
   async #fewest({ minTimeMs, maxTimeMs }: LabelQuery): Promise<Queryable> {
-    const reads = this.#cover.reads(minTimeMs, maxTimeMs, 0, true);
+    const reads = this.#fullCover.reads(minTimeMs, maxTimeMs, 0, true);
     const sources = [...new Set(reads.map(({ source }) => source))];
     const masks = this.#masks;
     const opened = await Promise.all(sources.map((source) => source.recent ?? source.block!.open({ masks })));
