@@ -534,3 +534,21 @@ describe('beside blocks', () => {
     expect(set.seriesCount).toBe(2);
   });
 });
+
+test('leaves that are divided among threads give the same', async () => {
+  const series = Array.from({ length: 500 }, (_, i): DaySeries => {
+    const samples = Array.from(
+      { length: 288 },
+      (_, k): Sample => [T + 1000 + k * 5 * MINUTE, i + k * (i % 7)],
+    );
+    return { labels: { __name__: 'many_total', i: `${i}`.padStart(3, '0') }, samples };
+  });
+  const block = writeLevel([writeRaw(folder, series, T, T + DAY)]);
+  const asked = { startMs: T + HOUR, endMs: T + DAY, stepMs: HOUR };
+  for (const func of ['avg_over_time', 'count_over_time', 'rate', 'max_over_time']) {
+    const alone = await ask(leveled([block]), `${func}(many_total[1h])`, asked);
+    const divided = await ask(leveled([block]), `${func}(many_total[1h])`, { ...asked, withHelp: true });
+    expect(valuesOf(divided)).toEqual(valuesOf(alone));
+    expect(divided.stats.totalQueryableSamples).toBe(alone.stats.totalQueryableSamples);
+  }
+});
