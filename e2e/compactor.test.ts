@@ -23,7 +23,9 @@ const MINUTE = 60_000;
 
 const server = await startRealS3();
 if (server === null) {
-  skip('needs a real S3 server: S3_ENDPOINT, or minio or versitygw on the PATH or among the peers', ['minio']);
+  skip('needs a real S3 server: S3_ENDPOINT, or minio or versitygw on the PATH or among the peers', [
+    'minio',
+  ]);
 } else process.stderr.write(`S3 server: ${server.name}\n`);
 const suite = server === null ? describe.skip : describe;
 

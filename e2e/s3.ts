@@ -46,11 +46,12 @@ export async function startS3(prefix: string): Promise<S3Peer> {
       ? 'NOT A REAL S3: no S3_ENDPOINT, minio or versitygw here, so this suite uses the stand-in s3rver\n'
       : `S3 server of this suite: ${server.name}\n`,
   );
-  const run = `${prefix}-${Date.now().toString(36)}`;
+  const run = `${prefix}-${Date.now().toString(36)}/`;
   const proxy = await FaultyProxy.start(server.endpoint);
   return peerOf(server, proxy, run);
 }
 
+/** @param prefix ends in a slash */
 function peerOf(server: S3Server, proxy: FaultyProxy, prefix: string): S3Peer {
   const Bucket = server.bucket;
   const client = new S3Client({
@@ -61,7 +62,7 @@ function peerOf(server: S3Server, proxy: FaultyProxy, prefix: string): S3Peer {
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   });
-  const keyOf = (name: string) => `${prefix}/${name}`;
+  const keyOf = (name: string) => prefix + name;
   return {
     name: server.name,
     bucketUrl: `s3://${Bucket}/${prefix}`,
@@ -83,7 +84,7 @@ function peerOf(server: S3Server, proxy: FaultyProxy, prefix: string): S3Peer {
           }),
         );
         for (const { Key, Size } of page.Contents ?? []) {
-          if (Key !== undefined) found.set(Key.slice(prefix.length + 1), Size ?? 0);
+          if (Key !== undefined) found.set(Key.slice(prefix.length), Size ?? 0);
         }
         token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
       } while (token !== undefined);
