@@ -46,6 +46,7 @@ export function buildCompactor(parts: CompactorRoleParts): Module {
       deletionDelayMs: settings.deletionDelayMs,
       partialDelayMs: settings.partialBlockDeletionDelayMs,
       tenantCleanupDelayMs: settings.tenantCleanupDelayMs,
+      deletionSettleMs: settings.deletionSettleTimeMs,
       indexRefreshMs: INDEX_REFRESH_MS,
       downsampling: settings.downsamplingEnabled
         ? { hourMs: settings.downsampling1hRangeMs, dayMs: settings.downsampling1dRangeMs }

@@ -46,7 +46,12 @@ export interface BlockFacts {
   readonly samples: number;
   /** Bytes of all files; 0 when unknown. */
   readonly bytes: number;
+  /** Keys of deletion rules that were applied to the block; absent for none. */
+  readonly applied?: readonly string[];
 }
+
+/** The field of `thanos.extensions` in meta.json that names the deletion rules applied to a block. */
+export const APPLIED_FIELD = 'varve_deletions';
 
 /** A block with its facts: what an up-to-date index consists of. */
 export type KnownBlock = IndexedBlock & { readonly facts: BlockFacts };
@@ -68,6 +73,7 @@ export function describeBlock(
 ): KnownBlock {
   const { thanos, compaction, stats } = meta;
   const indexStats = asFields(thanos?.['index_stats']);
+  const applied = asFields(thanos?.['extensions'])[APPLIED_FIELD];
   const files = Array.isArray(thanos?.['files']) ? thanos['files'] : [];
   return {
     ulid: meta.ulid,
@@ -86,6 +92,7 @@ export function describeBlock(
       series: stats.numSeries ?? 0,
       samples: stats.numSamples ?? 0,
       bytes: files.reduce<number>((sum, file) => sum + count(asFields(file)['size_bytes']), 0),
+      ...(isTexts(applied) && applied.length > 0 ? { applied } : {}),
     },
     others: {},
   };
@@ -195,7 +202,8 @@ function decodeBlock(entry: Fields, i: number, name: string): IndexedBlock {
 
 /** Null for facts that are not there or that another version wrote: then meta.json is read again. */
 function decodeFacts(json: unknown, ulid: string): BlockFacts | null {
-  const { resolution, level, labels, source, sources = [ulid], series, samples, bytes } = asFields(json);
+  const fields = asFields(json);
+  const { resolution, level, labels, source, sources = [ulid], series, samples, bytes, applied } = fields;
   const numbers = [resolution, level, series, samples, bytes];
   if (!numbers.every((value) => typeof value === 'number') || typeof source !== 'string') return null;
   const isStrings = (values: readonly unknown[]) => values.every((value) => typeof value === 'string');
@@ -210,6 +218,7 @@ function decodeFacts(json: unknown, ulid: string): BlockFacts | null {
     series: series as number,
     samples: samples as number,
     bytes: bytes as number,
+    ...(isTexts(applied) ? { applied } : {}),
   };
 }
 
@@ -217,6 +226,10 @@ function listOf(json: unknown, name: string): readonly unknown[] {
   if (json === null || json === undefined) return [];
   if (!Array.isArray(json)) throw badIndex(name, 'a field that is no list');
   return json;
+}
+
+function isTexts(json: unknown): json is string[] {
+  return Array.isArray(json) && json.every((item) => typeof item === 'string');
 }
 
 function asFields(json: unknown): Fields {

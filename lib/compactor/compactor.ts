@@ -12,6 +12,7 @@ import { messageOf, VarveError } from '../errors/index.js';
 import type { LimitsProvider } from '../limits/index.js';
 import type { Service } from '../service/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
+import { DeletionKeeper, type TenantDeletions } from './deletion-keeper.js';
 import type { Engine } from './engine.js';
 import type { Blocked, Job } from './job.js';
 import { JobBoard, type JobView } from './job-board.js';
@@ -37,6 +38,8 @@ export interface CompactorOptions extends CleanerOptions {
   readonly firstLevelWaitMs: number;
   readonly downsampling: DownsampleSpans | null;
   readonly tenantCleanupDelayMs: number;
+  /** How long a deletion of samples stays in force at least, ms. */
+  readonly deletionSettleMs: number;
   /** Name of this compactor, the same after a restart; asked for after the start. */
   readonly holder: () => string;
   readonly leaseExpiryMs: number;
@@ -89,12 +92,15 @@ export class Compactor implements Service {
   readonly #board: JobBoard;
   readonly #cleaner: TenantCleaner;
   readonly #quarantine: Quarantine;
+  readonly #keeper: DeletionKeeper;
   readonly #leases: LeaseTaker;
   readonly #runner: JobRunner;
   readonly #scratch: Scratch;
   readonly #stopping = new AbortController();
   /** The last listing of each tenant. */
   readonly #listings = new Map<string, TenantListing>();
+  /** What is to be deleted of each tenant, read after its listing. */
+  readonly #deletions = new Map<string, TenantDeletions>();
   readonly #blocked = new Map<string, readonly Blocked[]>();
   /** Leases for cleaning, kept as long as this process lives. */
   readonly #cleanLeases = new Map<string, Lease>();
@@ -112,7 +118,13 @@ export class Compactor implements Service {
     this.#quarantine = new Quarantine(bucket, clock, logger, this.#metrics);
     this.#leases = new LeaseTaker(bucket, clock, { holder: options.holder, expiryMs: options.leaseExpiryMs });
     this.#scratch = new Scratch(options.scratchFolder, options.scratchBytesMax);
-    this.#runner = new JobRunner({ ...parts, scratch: this.#scratch, metrics: this.#metrics });
+    this.#keeper = new DeletionKeeper({ ...parts, settleMs: options.deletionSettleMs });
+    this.#runner = new JobRunner({
+      ...parts,
+      scratch: this.#scratch,
+      metrics: this.#metrics,
+      deletions: this.#keeper,
+    });
   }
 
   async start(): Promise<void> {
@@ -176,6 +188,7 @@ export class Compactor implements Service {
         if (marked.has(tenant) && (await this.#delete(tenant))) continue;
         const listing = await this.#cleaner.clean(tenant);
         this.#listings.set(tenant, listing);
+        await this.#keepDeletions(tenant, listing);
         await this.#sweepLeases(tenant);
         if (listing.hasOldTenantMark) await this.#delete(tenant);
       } catch (error) {
@@ -267,10 +280,22 @@ export class Compactor implements Service {
     return lease !== null;
   }
 
-  async #sweepLeases(tenant: string): Promise<void> {
+  async #keepDeletions(tenant: string, listing: TenantListing): Promise<void> {
+    const deletions = await this.#keeper.read(tenant, listing);
+    this.#deletions.set(tenant, deletions);
+    if (!listing.hasDeletions) return;
+    await this.#keeper.retire(tenant, listing.index, deletions);
+    if (this.#isSweepDue(tenant)) await this.#keeper.sweep(tenant, listing.index, deletions);
+  }
+
+  #isSweepDue(tenant: string): boolean {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - (this.#sweptMs.get(tenant) ?? Number.NEGATIVE_INFINITY) < LEFTOVERS_EVERY_MS) return;
-    this.#sweptMs.set(tenant, nowMs);
+    return nowMs - (this.#sweptMs.get(tenant) ?? Number.NEGATIVE_INFINITY) >= LEFTOVERS_EVERY_MS;
+  }
+
+  async #sweepLeases(tenant: string): Promise<void> {
+    if (!this.#isSweepDue(tenant)) return;
+    this.#sweptMs.set(tenant, this.#parts.clock.monotonicMs());
     await this.#leases.sweep(tenant);
   }
 
@@ -286,6 +311,8 @@ export class Compactor implements Service {
 
   #forget(tenant: string): void {
     this.#listings.delete(tenant);
+    this.#deletions.delete(tenant);
+    this.#keeper.forget(tenant);
     this.#blocked.delete(tenant);
     this.#sweptMs.delete(tenant);
     this.#cleanLeases.get(tenant)?.abandon();
@@ -307,15 +334,18 @@ export class Compactor implements Service {
     const known: KnownIndex | null = this.#listings.get(tenant)?.index ?? null;
     const listing = await listTenant(bucket, tenant, known, clock.nowMs());
     this.#listings.set(tenant, listing);
+    this.#deletions.set(tenant, await this.#keeper.read(tenant, listing));
     return this.#planFrom(tenant, listing);
   }
 
   #planFrom(tenant: string, listing: TenantListing): Plan {
     const { clock, limits, options } = this.#parts;
     const nowMs = clock.nowMs();
+    const known = this.#deletions.get(tenant);
+    const deletions = known === undefined ? {} : { deletions: known };
     const marked = { ...listing.marked, deletion: new Set(listing.index.deletionMarks.keys()) };
     const plan = planTenant(
-      { blocks: listing.index.blocks, marked, nowMs },
+      { blocks: listing.index.blocks, marked, nowMs, ...deletions },
       {
         rangesMs: options.rangesMs,
         firstLevelWaitMs: options.firstLevelWaitMs,
@@ -407,7 +437,7 @@ export class Compactor implements Service {
   }
 
   #showOpen(): void {
-    for (const kind of ['compact', 'downsample'] as const) {
+    for (const kind of ['compact', 'downsample', 'rewrite'] as const) {
       for (const state of ['planned', 'running'] as const) {
         this.#metrics.jobsOpen.labels(kind, state).set(this.#board.count(kind, state));
       }

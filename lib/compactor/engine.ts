@@ -6,7 +6,7 @@ import {
   messageOf,
   VarveError,
 } from '../errors/index.js';
-import type { BlockMeta } from '../tsdb/block/index.js';
+import type { BlockMeta, MaskText } from '../tsdb/block/index.js';
 import type { JobKind } from './job.js';
 
 /** Work on local blocks. Cloned to a thread. */
@@ -19,6 +19,10 @@ export interface EngineTask {
   readonly ulid: string;
   /** External labels of the result. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Samples to leave out. */
+  readonly masks: readonly MaskText[];
+  /** Keys of deletion rules for meta.json of the result. */
+  readonly applied: readonly string[];
 }
 
 /** Makes blocks from blocks. */

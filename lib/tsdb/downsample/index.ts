@@ -5,5 +5,6 @@ export {
   type SeriesAggregate,
 } from './aggregate-for.js';
 export { type DownsampleOptions, type DownsampleProgress, downsampleBlocks } from './downsample-blocks.js';
+export { type AggregateParts, encodeAggregateChunk } from './encode-aggregates.js';
 export { coarserResolution, RESOLUTION, RESOLUTIONS, type Resolution } from './levels.js';
 export { type PlainAggregate, PlainAggregateWriter } from './plain-aggregate.js';
