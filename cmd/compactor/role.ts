@@ -24,8 +24,13 @@ export interface CompactorRoleParts {
 /** An index is written again at least this often: readers refuse one that is an hour old. */
 const INDEX_REFRESH_MS = 600_000;
 
+/** The compactor's module, and how to have it look for work now. */
+export interface CompactorModule extends Module {
+  readonly wake: () => void;
+}
+
 /** Mounts the compactor's pages and returns its module. */
-export function buildCompactor(parts: CompactorRoleParts): Module {
+export function buildCompactor(parts: CompactorRoleParts): CompactorModule {
   const { config, server, logger } = parts;
   const settings = config.compactor;
   const folder = resolve(settings.dataDir === '' ? join(config.dataDir, 'compactor') : settings.dataDir);
@@ -61,7 +66,8 @@ export function buildCompactor(parts: CompactorRoleParts): Module {
     },
   });
   mountCompactor(server, compactor, config);
-  return { name: 'compactor', needs: ['runtime-config', 'storage'], service: compactor };
+  const wake = () => compactor.wake();
+  return { name: 'compactor', needs: ['runtime-config', 'storage'], service: compactor, wake };
 }
 
 /** Spans of coarser blocks are made of whole finer ones. */

@@ -1,9 +1,12 @@
 import { availableParallelism } from 'node:os';
+import type { Bucket } from '../../lib/bucket/index.js';
+import type { DeletionCatalog } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import { type Config, renderConfig, renderFlags } from '../../lib/config/index.js';
 import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import {
+  AdminApi,
   type BuildInfo,
   LocalQueries,
   QueryApi,
@@ -23,6 +26,11 @@ export interface QuerierParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly bucket: Bucket;
+  /** What is deleted of tenants: the same that the provider's snapshots are made with. */
+  readonly deletions: DeletionCatalog;
+  /** Has what is deleted taken from blocks now; null when no compactor runs in this process. */
+  readonly rewriteNow: ((tenant: string) => void) | null;
   readonly buildInfo: BuildInfo;
   /** Compiled module of the query threads. */
   readonly workerScript: URL;
@@ -98,6 +106,17 @@ export function buildQuerier(parts: QuerierParts): Module {
   const { timeoutMs, lookbackDeltaMs, maxSamples, maxMemoryBytes } = query;
   const budgets = { samplesMax: maxSamples, memoryBytesMax: maxMemoryBytes };
   new ReadApi({ tenant: config, timeoutMs, lookbackDeltaMs, ...budgets }, apiParts).mount(parts.server);
+  const { bucket, deletions, rewriteNow } = parts;
+  new AdminApi(
+    {
+      tenant: config,
+      isEnabled: config.http.enableAdminApi,
+      timeoutMs,
+      formBodyBytesMax: config.http.maxFormBodyBytes,
+      memoryBytesMax: maxMemoryBytes,
+    },
+    { ...apiParts, bucket, deletions, rewriteNow },
+  ).mount(parts.server);
   return {
     name: 'query-threads',
     needs: ['storage'],

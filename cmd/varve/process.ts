@@ -1,7 +1,8 @@
+import { DeletionCatalog } from '../../lib/bucketindex/index.js';
 import { systemClock } from '../../lib/clock/index.js';
 import { type Config, RuntimeFile } from '../../lib/config/index.js';
 import { HttpServer, mountPush } from '../../lib/http/index.js';
-import { TenantLimits } from '../../lib/limits/index.js';
+import { parseRetentionRules, TenantLimits } from '../../lib/limits/index.js';
 import { type Module, ServiceGroup } from '../../lib/service/index.js';
 import { type Logger, Metrics } from '../../lib/telemetry/index.js';
 import { buildCompactor } from '../compactor/role.js';
@@ -23,6 +24,9 @@ export interface VarveProcess {
   readonly server: HttpServer;
 }
 
+/** Deletions of a tenant nobody asks for are forgotten after this long. */
+const DELETIONS_IDLE_MS = 3_600_000;
+
 /** Wires the parts of a process. The table at the end is the order of start; a stop goes through it backwards. */
 export function buildProcess(config: Config, logger: Logger, options: ProcessOptions = {}): VarveProcess {
   const metrics = new Metrics({ withProcessMetrics: options.withProcessMetrics ?? true, version: VERSION });
@@ -43,6 +47,12 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
       metrics,
     );
   }
+  const { bucket } = storage;
+  const retentionOf = (tenant: string) => parseRetentionRules(limits.of(tenant).retentionMatchers);
+  const deletions = new DeletionCatalog(bucket, systemClock, retentionOf, {
+    syncIntervalMs: config.blocks.syncIntervalMs,
+    idleMs: DELETIONS_IDLE_MS,
+  });
   const querier = buildQuerier({
     config,
     provider: storage.sources,
@@ -51,6 +61,9 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
     metrics,
     logger,
     clock: systemClock,
+    bucket,
+    deletions,
+    rewriteNow: () => compactor.wake(),
     workerScript: options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url),
     buildInfo: {
       application: config.http.grafanaApplication,
@@ -67,7 +80,6 @@ export function buildProcess(config: Config, logger: Logger, options: ProcessOpt
       },
     },
   });
-  const { bucket } = storage;
   const compactor = buildCompactor({ config, bucket, server, limits, metrics, logger, clock: systemClock });
   mountAdmin({ server, config, limits, metrics, storage, state: () => group.state });
 

@@ -105,6 +105,10 @@ export class Compactor implements Service {
   /** Leases for cleaning, kept as long as this process lives. */
   readonly #cleanLeases = new Map<string, Lease>();
   readonly #runningKeys = new Set<string>();
+  /** Ends the pauses between rounds. */
+  readonly #pauses = new Set<() => void>();
+  /** Whether the next round must not plan with an earlier listing. */
+  #mustLook = false;
   #loops: readonly Promise<void>[] = [];
   readonly #sweptMs = new Map<string, number>();
   #abandonedMs = Number.NEGATIVE_INFINITY;
@@ -142,6 +146,12 @@ export class Compactor implements Service {
     await Promise.all(this.#loops);
     for (const lease of this.#cleanLeases.values()) await lease.release().catch(() => lease.abandon());
     this.#cleanLeases.clear();
+  }
+
+  /** Begins the next round of either kind now, to see what was asked for. */
+  wake(): void {
+    this.#mustLook = true;
+    for (const wake of this.#pauses) wake();
   }
 
   jobs(): JobView[] {
@@ -224,6 +234,7 @@ export class Compactor implements Service {
         logger.error({ tenant, error: messageOf(error) }, 'tenant not planned, it is tried again');
       }
     }
+    this.#mustLook = false;
     const order = fairOrder(queue);
     if (order.length > 0)
       logger.info({ jobs: order.length, tenants: tenants.length }, 'round of compaction begins');
@@ -263,7 +274,7 @@ export class Compactor implements Service {
       } catch (error) {
         this.#parts.logger.error({ error: messageOf(error) }, `${name} failed, it is tried again`);
       }
-      if (!signal.aborted) await pause(intervalMs, signal);
+      if (!signal.aborted) await pause(intervalMs, signal, this.#pauses);
     }
   }
 
@@ -323,7 +334,7 @@ export class Compactor implements Service {
   /** Plans with what the other loop has just listed, to save requests; null when that is too long ago. */
   #planRecent(tenant: string): Plan | null {
     const listing = this.#listings.get(tenant);
-    if (listing === undefined) return null;
+    if (listing === undefined || this.#mustLook) return null;
     const ageMs = this.#parts.clock.nowMs() - listing.index.updatedAt * 1000;
     return ageMs < this.#parts.options.cleanupIntervalMs ? this.#planFrom(tenant, listing) : null;
   }
@@ -518,15 +529,17 @@ function isGivenUp(error: unknown): boolean {
   return error instanceof VarveError && (error.kind === 'cancelled' || error.code === 'block-vanished');
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: AbortSignal, wakes: Set<() => void>): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', end);
+      wakes.delete(end);
       resolve();
     };
     const timer = setTimeout(end, ms);
     timer.unref();
     signal.addEventListener('abort', end);
+    wakes.add(end);
   });
 }
