@@ -190,9 +190,13 @@ export async function createDeletion(
   await bucket.put(deletionName(tenant, request.id), encodeDeletion(request));
 }
 
-/** Notes that blocks are about to be written without what a request deletes; false when it was cancelled. */
+/** Notes that blocks are about to be written without what a request deletes; false when it was cancelled or is over. */
 export async function beginDeletion(bucket: Bucket, tenant: string, id: string): Promise<boolean> {
-  return (await claim(bucket, tenant, id, BEGUN)) === BEGUN;
+  if ((await claim(bucket, tenant, id, BEGUN)) !== BEGUN) return false;
+  if ((await bucket.stat(deletionName(tenant, id))) !== null) return true;
+  // It ended, and its claim with it, before this one was made.
+  await bucket.delete(deletionClaimName(tenant, id));
+  return false;
 }
 
 /** Takes a request back as long as nothing was deleted by it. */

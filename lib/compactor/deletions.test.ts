@@ -92,7 +92,7 @@ describe('deletion of samples', () => {
     // A block that comes late is looked at too.
     fixture.write(0, 1);
     await round();
-    expect((await fixture.rawContent()).get('{__name__="requests_total",pod="a"}')?.has(BEGIN)).not.toBe(
+    expect((await fixture.rawContent()).get('{__name__="requests_total", pod="a"}')?.has(BEGIN)).not.toBe(
       true,
     );
     expect(await isLive()).toBe(true);
