@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { CorruptionError, messageOf } from '../errors/index.js';
-import { type BlockMeta, isBlockName } from '../tsdb/block/index.js';
+import { appliedMasks, type BlockMeta, isBlockName } from '../tsdb/block/index.js';
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -50,9 +50,6 @@ export interface BlockFacts {
   readonly applied?: readonly string[];
 }
 
-/** The field of `thanos.extensions` in meta.json that names the deletion rules applied to a block. */
-export const APPLIED_FIELD = 'varve_deletions';
-
 /** A block with its facts: what an up-to-date index consists of. */
 export type KnownBlock = IndexedBlock & { readonly facts: BlockFacts };
 
@@ -73,7 +70,7 @@ export function describeBlock(
 ): KnownBlock {
   const { thanos, compaction, stats } = meta;
   const indexStats = asFields(thanos?.['index_stats']);
-  const applied = asFields(thanos?.['extensions'])[APPLIED_FIELD];
+  const applied = appliedMasks(thanos);
   const files = Array.isArray(thanos?.['files']) ? thanos['files'] : [];
   return {
     ulid: meta.ulid,
@@ -92,7 +89,7 @@ export function describeBlock(
       series: stats.numSeries ?? 0,
       samples: stats.numSamples ?? 0,
       bytes: files.reduce<number>((sum, file) => sum + count(asFields(file)['size_bytes']), 0),
-      ...(isTexts(applied) && applied.length > 0 ? { applied } : {}),
+      ...(applied.length > 0 ? { applied } : {}),
     },
     others: {},
   };

@@ -46,13 +46,13 @@ export function deletionRules(
   for (const { matchers, retentionMs } of retention) {
     const maxTimeMs = Math.floor((nowMs - retentionMs) / MINUTE_MS) * MINUTE_MS - 1;
     const key = createHash('sha256').update(JSON.stringify(matchers)).digest('hex').slice(0, 16);
-    rules.push({ key, request: null, masks: [{ matchers, minTimeMs: BEGIN_MS, maxTimeMs }] });
+    rules.push({ key, request: null, masks: [{ key, matchers, minTimeMs: BEGIN_MS, maxTimeMs }] });
   }
   return rules;
 }
 
-function masksOf({ matcherSets, minTimeMs, maxTimeMs }: DeletionRequest): MaskText[] {
-  return matcherSets.map((matchers) => ({ matchers, minTimeMs, maxTimeMs }));
+function masksOf({ id, matcherSets, minTimeMs, maxTimeMs }: DeletionRequest): MaskText[] {
+  return matcherSets.map((matchers) => ({ key: id, matchers, minTimeMs, maxTimeMs }));
 }
 
 /**

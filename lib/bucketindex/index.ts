@@ -1,5 +1,4 @@
 export {
-  APPLIED_FIELD,
   type BlockFacts,
   type BucketIndex,
   decodeBucketIndex,

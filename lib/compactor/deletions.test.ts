@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { deleteBlock } from '../blocktransfer/index.js';
 import {
   cancelDeletion,
   createDeletion,
@@ -78,6 +79,39 @@ describe('deletion of samples', () => {
     expect(compaction.sources).toEqual(old.compaction.sources);
     expect(compaction.level).toBe(old.compaction.level + 1);
     expect(thanos?.['extensions']).toEqual({ varve_deletions: [ID] });
+  });
+
+  test('leaves the coarser levels as if the samples had never been there', async () => {
+    for (let range = 0; range < 4; range++) fixture.write(range);
+    await createDeletion(fixture.bucket, TENANT, request(['{pod="a"}'], 1.5, 2.5));
+    await round();
+    const wanted = await fixture.coarseContent();
+    fixture.remove();
+    fixture = new TenantFixture();
+    for (let range = 0; range < 4; range++) fixture.write(range);
+    await round();
+    const before = await fixture.coarseContent();
+    expect(before).not.toEqual(wanted);
+    await createDeletion(fixture.bucket, TENANT, request(['{pod="a"}'], 1.5, 2.5));
+    await round();
+    expect(await fixture.coarseContent()).toEqual(wanted);
+  });
+
+  test('cuts windows out of a coarser level whose finer one is gone', async () => {
+    for (let range = 0; range < 2; range++) fixture.write(range);
+    await round();
+    const before = await fixture.visible();
+    for (const ulid of [...before.get(0)!, ...before.get(300_000)!])
+      await deleteBlock(fixture.bucket, TENANT, ulid);
+    const chunks = async (pod: string) =>
+      (await fixture.coarseContent()).get(`${HOUR} {__name__="requests_total", pod="${pod}"}`)!;
+    const others = await chunks('b');
+    const own = await chunks('a');
+    await createDeletion(fixture.bucket, TENANT, request(['{pod="a"}'], 1.5, 2.5));
+    await round();
+    expect(await chunks('b')).toEqual(others);
+    expect(await chunks('a')).not.toEqual(own);
+    expect((await fixture.visible()).get(HOUR)).not.toEqual(before.get(HOUR));
   });
 
   test('is over only when no block holds them any more and no other can come', async () => {
@@ -178,7 +212,7 @@ describe('deletion of samples', () => {
 
 describe('a compactor that dies while it deletes', () => {
   test('loses nothing else and ends the deletion, at whichever change it dies', async () => {
-    const stride = process.env['VARVE_CRASH_POINTS'] === 'all' ? 1 : 5;
+    const stride = process.env['VARVE_CRASH_POINTS'] === 'all' ? 1 : 14;
     const prepare = async (): Promise<Content> => {
       for (let range = 0; range < 4; range++) fixture.write(range);
       await round();

@@ -11,7 +11,7 @@ import type { JobKind } from './job.js';
 
 /** Work on local blocks. Cloned to a thread. */
 export interface EngineTask {
-  readonly kind: JobKind;
+  readonly kind: Exclude<JobKind, 'rewrite'>;
   /** Directories of the source blocks. */
   readonly sources: readonly string[];
   /** Where the new block is made, as `<directory>/<ulid>`. */
@@ -23,6 +23,8 @@ export interface EngineTask {
   readonly masks: readonly MaskText[];
   /** Keys of deletion rules for meta.json of the result. */
   readonly applied: readonly string[];
+  /** Lowest compaction level of a downsampled result. */
+  readonly levelMin: number;
 }
 
 /** Makes blocks from blocks. */

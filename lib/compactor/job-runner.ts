@@ -14,7 +14,7 @@ import type { Clock } from '../clock/index.js';
 import { CorruptionError, messageOf, VarveError } from '../errors/index.js';
 import { type BlockMeta, readBlockMeta } from '../tsdb/block/index.js';
 import type { DeletionKeeper } from './deletion-keeper.js';
-import type { Engine } from './engine.js';
+import type { Engine, EngineTask } from './engine.js';
 import { holdsDeleted } from './holds-deleted.js';
 import type { Job } from './job.js';
 import type { RunningJob } from './job-board.js';
@@ -71,17 +71,21 @@ export class JobRunner {
     }
     if (!(await this.#parts.deletions.begin(tenant, job.rules))) throw overtaken('a deletion was cancelled');
     const files = new Map<string, readonly BlockFile[]>();
-    for (const { ulid } of job.blocks) files.set(ulid, await listBlockFiles(bucket, tenant, ulid));
+    const inputs = job.finer.length > 0 ? job.finer : job.blocks;
+    for (const { ulid } of inputs) files.set(ulid, await listBlockFiles(bucket, tenant, ulid));
     const bytes = [...files.values()].flat().reduce((sum, file) => sum + file.byteCount, 0);
     const ulid = newUlid(this.#parts.clock.nowMs());
     const folder = await scratch.take(ulid, 2 * bytes + RESULT_SLACK_BYTES);
     try {
       const sources = await this.#download(tenant, files, bytes, folder.path, running, signal);
-      const metas = sources.map((directory, i) => readSourceMeta(directory, job.blocks[i]!.ulid));
+      const metas = sources.map((directory, i) => readSourceMeta(directory, inputs[i]!.ulid));
       running.advance('merging', 0);
-      const { kind, labels, applied } = job;
+      const { labels, applied } = job;
+      const isDownsampling = job.finer.length > 0 || job.kind === 'downsample';
+      const kind: EngineTask['kind'] = isDownsampling ? 'downsample' : 'compact';
+      const levelMin = job.kind === 'rewrite' ? job.blocks[0]!.facts.level + 1 : 0;
       const masks = job.rules.flatMap((rule) => rule.masks);
-      const task = { kind, sources, directory: folder.path, ulid, labels, masks, applied };
+      const task = { kind, sources, directory: folder.path, ulid, labels, masks, applied, levelMin };
       const meta = await engine.run(task, signal, (fraction) => running.advance('merging', fraction));
       signal.throwIfAborted();
       if (meta === null) {
@@ -172,7 +176,7 @@ export class JobRunner {
    */
   async #checkCurrent(tenant: string, job: Job): Promise<void> {
     const { bucket } = this.#parts;
-    await eachOf(job.blocks, 8, async ({ ulid }) => {
+    await eachOf([...job.blocks, ...job.finer], 8, async ({ ulid }) => {
       if ((await bucket.stat(metaName(tenant, ulid))) === null) throw overtaken(`block ${ulid} is gone`);
       if ((await bucket.stat(markName(tenant, ulid, 'deletion'))) !== null) {
         throw overtaken(`block ${ulid} was marked for deletion`);

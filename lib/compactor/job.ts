@@ -22,6 +22,8 @@ export interface Job {
   readonly rules: readonly DeletionRule[];
   /** Keys of all deletion rules that the result satisfies. */
   readonly applied: readonly string[];
+  /** For writing a downsampled block anew: the blocks of the finer level to make it of; empty to cut it. */
+  readonly finer: readonly KnownBlock[];
 }
 
 /** Why a range stays as it is although something is missing. */

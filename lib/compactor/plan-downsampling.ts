@@ -119,7 +119,7 @@ function planSpan(span: Span, resolution: number, targets: readonly KnownBlock[]
   }
   const labels = groupLabels(blocks[0]!.facts.labels);
   const key = jobKey('downsample', resolution, labels, span.start, span.end);
-  return { ...place, key, kind: 'downsample', labels, blocks, rules: [], applied: [] };
+  return { ...place, key, kind: 'downsample', labels, blocks, rules: [], applied: [], finer: [] };
 }
 
 function overlaps(a: Span, b: Span): boolean {

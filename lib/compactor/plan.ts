@@ -64,7 +64,7 @@ export function planTenant(input: PlanInput, options: PlanOptions): Plan {
     const ranges = planCompactions(raw, input, options, compactions);
     const busy = new Set(compactions.flatMap((job) => job.blocks.map(({ ulid }) => ulid)));
     for (const block of raw) if (isYoung(block, input.nowMs, options)) busy.add(block.ulid);
-    const rewrites = planRewrites(group, deletions, busy, input.marked['no-compact']);
+    const rewrites = planRewrites(group, deletions, busy, input.marked);
     jobs.push(...compactions.map((job) => withDeletions(job, deletions)), ...rewrites);
     if (options.downsampling === null) continue;
     const found = planDownsampling(group, ranges, options.downsampling, {
@@ -162,6 +162,6 @@ function compactJob(
   const key = jobKey('compact', 0, labels, place, place + largest);
   return {
     ...{ key, kind: 'compact', resolution: 0, labels, rangeStart, rangeEnd, blocks },
-    ...{ rules: [], applied: [] },
+    ...{ rules: [], applied: [], finer: [] },
   };
 }

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
-import { APPLIED_FIELD } from '../bucketindex/index.js';
 import { messageOf, VarveError } from '../errors/index.js';
-import { type BlockMeta, toDeletionMasks, verifyBlock } from '../tsdb/block/index.js';
+import { APPLIED_FIELD, type BlockMeta, toDeletionMasks, verifyBlock } from '../tsdb/block/index.js';
 import { compactBlocks } from '../tsdb/compact/index.js';
 import { downsampleBlocks } from '../tsdb/downsample/index.js';
 import type { EngineTask } from './engine.js';
@@ -25,6 +24,7 @@ export async function runTask(
       parentDirectory: directory,
       ulid,
       extensions,
+      level: task.levelMin,
       onProgress: ({ seriesDone, seriesTotal }) => {
         if (isCancelled()) throw new VarveError('cancelled', 'compact-cancelled', 'it was cancelled');
         onProgress(seriesTotal === 0 ? 0 : Math.min(1, seriesDone / seriesTotal));

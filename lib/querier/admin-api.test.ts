@@ -154,6 +154,7 @@ describe('delete_series', () => {
     const minTimeMs = 1_600_000_000_000;
     expect(await deletions.masks('team-a')).toEqual([
       {
+        key: id,
         matchers: [
           ['=', 'job', 'a'],
           ['=', '__name__', 'up'],
@@ -161,7 +162,7 @@ describe('delete_series', () => {
         minTimeMs,
         maxTimeMs: NOW_MS,
       },
-      { matchers: [['=', '__name__', 'down']], minTimeMs, maxTimeMs: NOW_MS },
+      { key: id, matchers: [['=', '__name__', 'down']], minTimeMs, maxTimeMs: NOW_MS },
     ]);
     expect(await deletions.masks('team-b')).toEqual([]);
     const list = await ask('GET', '/api/v1/admin/tsdb/deletions');
@@ -204,7 +205,7 @@ describe('delete_series', () => {
     const { data } = JSON.parse((await ask('GET', '/api/v1/admin/tsdb/deletions', 'team-c')).text) as {
       data: { state: string; endedAt: string }[];
     };
-    expect(data.map(({ state, endedAt }) => [state, endedAt])).toEqual([
+    expect(data.map(({ state, endedAt }) => [state, endedAt]).sort()).toEqual([
       ['cancelled', '2023-11-14T22:13:20.000Z'],
       ['done', '2023-11-14T22:13:20.000Z'],
     ]);

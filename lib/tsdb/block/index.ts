@@ -24,6 +24,8 @@ export {
 export { ChunkReader, type CopiedChunks, type ReadChunk } from './chunk-reader.js';
 export { ChunkWriter } from './chunk-writer.js';
 export {
+  APPLIED_FIELD,
+  appliedMasks,
   DeletedSpans,
   type DeletionMask,
   type MaskText,

@@ -5,13 +5,23 @@ import { matchPostings } from './match.js';
 import type { BlockMeta } from './meta.js';
 import { addInterval, type Interval, type Tombstones } from './tombstones.js';
 
+/**
+ * The field of `thanos.extensions` in meta.json that names, by their keys, the masks that a block was written without the
+ * samples of.
+ */
+export const APPLIED_FIELD = 'varve_deletions';
+
 /** A span that is not shown of all series that the matchers select, ends inclusive, ms. */
 export interface DeletionMask extends Interval {
+  /** Blocks that name it are shown as they are; absent or '' for a mask that no block can name. */
+  readonly key?: string;
   readonly matchers: readonly Matcher[];
 }
 
 /** A deletion mask as plain data, which can be sent to another thread. Ends inclusive, ms. */
 export interface MaskText {
+  /** By which blocks name the masks that were applied to them. */
+  readonly key: string;
   readonly matchers: readonly MatcherText[];
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
@@ -19,7 +29,8 @@ export interface MaskText {
 
 /** Masks of plain data. @throws VarveError client `matcher-regex` */
 export function toDeletionMasks(texts: readonly MaskText[]): DeletionMask[] {
-  return texts.map(({ matchers, minTimeMs, maxTimeMs }) => ({
+  return texts.map(({ key, matchers, minTimeMs, maxTimeMs }) => ({
+    key,
     matchers: matchers.map(matcherOfText),
     minTime: minTimeMs,
     maxTime: maxTimeMs,
@@ -27,7 +38,7 @@ export function toDeletionMasks(texts: readonly MaskText[]): DeletionMask[] {
 }
 
 /**
- * The masks that touch a block, with spans as they hold for its samples. A sample of a downsampled block stands for the
+ * The masks that touch a block and were not applied to it, with spans as they hold for its samples. A sample of a downsampled block stands for the
  * window that ends with it, so a span hides every window it touches.
  */
 export function masksOfBlock(
@@ -36,9 +47,20 @@ export function masksOfBlock(
 ): readonly DeletionMask[] {
   if (masks.length === 0) return masks;
   const resolution = thanos?.downsample.resolution ?? 0;
-  const touching = masks.filter((mask) => mask.minTime < maxTime && mask.maxTime >= minTime);
+  const applied = appliedMasks(thanos);
+  const touching = masks.filter(
+    (mask) => mask.minTime < maxTime && mask.maxTime >= minTime && !applied.includes(mask.key ?? ''),
+  );
   if (resolution === 0) return touching;
   return touching.map((mask) => ({ ...mask, maxTime: windowEnd(mask.maxTime, resolution) }));
+}
+
+/** Keys of the masks that were applied to a block. */
+export function appliedMasks(thanos: BlockMeta['thanos']): readonly string[] {
+  const extensions = thanos?.['extensions'];
+  if (typeof extensions !== 'object' || extensions === null) return [];
+  const keys: unknown = (extensions as Readonly<Record<string, unknown>>)[APPLIED_FIELD];
+  return Array.isArray(keys) ? keys.filter((key) => typeof key === 'string' && key !== '') : [];
 }
 
 /** End of the window of a downsampled block that a time lies in. */

@@ -22,6 +22,8 @@ export interface DownsampleOptions {
   /** What `thanos.extensions` of the result says, when it is not empty; that of the first source by default. */
   readonly extensions?: Readonly<Record<string, unknown>>;
   readonly segmentBytesMax?: number;
+  /** Lowest compaction level of the result. */
+  readonly level?: number;
   /** Called every thousand series or so. An error thrown here ends the work and leaves nothing behind. */
   readonly onProgress?: (progress: DownsampleProgress) => void;
 }
@@ -160,7 +162,10 @@ function writerOptions(
   return {
     minTime: metas[0]!.minTime,
     maxTime: metas.at(-1)!.maxTime,
-    level: isSingle ? compaction.level : Math.max(...metas.map((meta) => meta.compaction.level)) + 1,
+    level: Math.max(
+      options.level ?? 0,
+      isSingle ? compaction.level : Math.max(...metas.map((meta) => meta.compaction.level)) + 1,
+    ),
     sources: metas.flatMap((meta) => meta.compaction.sources),
     ...(parents === undefined ? {} : { parents }),
     ...(hints === undefined ? {} : { hints }),
