@@ -38,7 +38,7 @@ async function main(): Promise<void> {
 async function run({ config, configFile }: CommandLine & { command: 'run' }): Promise<void> {
   const logger = createLogger({ level: config.log.level });
   logger.info({ version: VERSION, node: process.version, configFile, targets: config.target }, 'starting');
-  const { group } = buildProcess(config, logger);
+  const { group } = await buildProcess(config, logger);
 
   let isStopping = false;
   const stop = async (signal: string): Promise<void> => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -11,16 +11,18 @@ let folder = '';
 let running: VarveProcess;
 let base = '';
 let flushed: string[] = [];
+let configs = 0;
 
 function configOf(...flags: string[]): Config {
-  const commandLine = loadConfig([`--bucket=file:${folder}`, '--http-listen=127.0.0.1:0', ...flags], {});
+  const own = [`--data-dir=${join(folder, `data-${configs++}`)}`, `--bucket=file:${join(folder, 'bucket')}`];
+  const commandLine = loadConfig([...own, '--http-listen=127.0.0.1:0', ...flags], {});
   if (commandLine.command !== 'run') throw new Error('not a configuration');
   return commandLine.config;
 }
 
 /** Storage that takes pushes and flushes, beside the bucket. */
-function testStorage(parts: StorageParts): Storage {
-  const storage = buildStorage(parts);
+async function testStorage(parts: StorageParts): Promise<Storage> {
+  const storage = await buildStorage(parts);
   return {
     ...storage,
     push: { push: async (tenant) => ({ status: 200, message: tenant, retryAfterSeconds: 0 }) },
@@ -32,7 +34,7 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'varve-process-'));
   const runtimeFile = join(folder, 'runtime.yaml');
   writeFileSync(runtimeFile, 'overrides: {a: {max_label_names_per_series: 7}}');
-  running = buildProcess(configOf(`--runtime-config=${runtimeFile}`), silentLogger, {
+  running = await buildProcess(configOf(`--runtime-config=${runtimeFile}`), silentLogger, {
     buildStorage: testStorage,
     queryWorkerScript: new URL('../../lib/querier/testing/stub-worker.js', import.meta.url),
     withProcessMetrics: false,
@@ -94,9 +96,9 @@ describe('a process', () => {
       const { status } = await fetch(`http://127.0.0.1:${other.server.address.port}/ready`);
       states.push(`${other.group.state} ${status}`);
     };
-    const other = buildProcess(configOf(), silentLogger, {
+    const other = await buildProcess(configOf(), silentLogger, {
       withProcessMetrics: false,
-      buildStorage: (parts) => ({ ...buildStorage(parts), start: observe }),
+      buildStorage: async (parts) => ({ ...(await buildStorage(parts)), start: observe }),
     });
     await other.group.start();
     await observe();
@@ -107,7 +109,56 @@ describe('a process', () => {
 
   test('fails to start when its port is taken', async () => {
     const config = configOf(`--http-listen=127.0.0.1:${running.server.address.port}`);
-    const other = buildProcess(config, silentLogger, { withProcessMetrics: false });
+    const other = await buildProcess(config, silentLogger, { withProcessMetrics: false });
     await expect(other.group.start()).rejects.toThrow('EADDRINUSE');
+  });
+});
+
+describe('a process that is only a compactor', () => {
+  let compactor: VarveProcess;
+  let url = '';
+
+  beforeAll(async () => {
+    const config = configOf('--target=compactor', '--instance-id=c-1');
+    compactor = await buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await compactor.group.start();
+    url = `http://127.0.0.1:${compactor.server.address.port}`;
+  });
+
+  afterAll(async () => {
+    expect(await compactor.group.stop()).toBe(true);
+    expect(existsSync(join(folder, 'bucket/__varve_cluster/compactors/c-1.json'))).toBe(false);
+  });
+
+  test.each([
+    ['/ready', 200, 'ready\n'],
+    ['/-/healthy', 200, 'Varve is healthy.\n'],
+    ['/config', 200, 'instance_id: c-1'],
+    ['/metrics', 200, 'varve_compactor_runs_started_total 1'],
+    ['/metrics', 200, 'varve_membership_members{group="compactors"}'],
+    ['/compactor/jobs', 200, '"jobs":[]'],
+    ['/compactor/tenants', 200, '"tenants":[]'],
+    ['/ingester/flush', 501, 'this process has no ingester'],
+    ['/api/v1/push', 501, 'takes no samples'],
+    ['/prometheus/api/v1/query?query=1', 501, 'answers no queries'],
+    ['/prometheus/-/ready', 200, 'ready\n'],
+    ['/nothing', 404, '404'],
+  ])('answers %s with %d', async (path, status, part) => {
+    const response = await fetch(url + path);
+    expect([response.status, await response.text()]).toEqual([status, expect.stringContaining(part)]);
+  });
+
+  test('starts no ingester and no query threads', async () => {
+    expect(await (await fetch(`${url}/metrics`)).text()).not.toMatch(/varve_(ingester|query)/);
+    expect(compactor.group.order).not.toContain('query-threads');
+  });
+
+  test('keeps a second one off its folder', async () => {
+    const config = { ...configOf('--target=compactor'), dataDir: join(folder, `data-${configs - 1}`) };
+    const first = await buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await first.group.start();
+    const second = await buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await expect(second.group.start()).rejects.toMatchObject({ code: 'data-dir-locked' });
+    await first.group.stop();
   });
 });

@@ -1,20 +1,22 @@
-import { resolve } from 'node:path';
-import { type Bucket, FolderBucket } from '../../lib/bucket/index.js';
+import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { type Bucket, bucketMetrics, openBucket } from '../../lib/bucket/index.js';
+import { BlockCatalog, DEFAULT_CATALOG_OPTIONS, DeletionCatalog } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import type { Config } from '../../lib/config/index.js';
 import { Distributor } from '../../lib/distributor/index.js';
 import type { PushService } from '../../lib/http/index.js';
-import { Ingester } from '../../lib/ingester/index.js';
-import type { LimitsProvider } from '../../lib/limits/index.js';
-import {
-  BucketProvider,
-  EMPTY_HEAD_STATS,
-  type SourceDescriptor,
-  type SourceProvider,
-} from '../../lib/querier/index.js';
+import { DEFAULT_SHIPPER_OPTIONS, Ingester, LocalBlocks, Shipper } from '../../lib/ingester/index.js';
+import { type LimitsProvider, parseRetentionRules } from '../../lib/limits/index.js';
+import type { SourceProvider } from '../../lib/querier/index.js';
 import type { Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+import { bucketSettings } from './bucket-storage.js';
 import { DataLock } from './data-lock.js';
+import { processSources } from './process-sources.js';
+
+/** How long a stop that flushed waits for the bucket. */
+const SHIP_AT_STOP_MS = 20_000;
 
 export interface StorageParts {
   readonly config: Config;
@@ -26,9 +28,14 @@ export interface StorageParts {
 
 /** The part of the process that holds data: what the other parts need of it. */
 export interface Storage extends Service {
-  readonly sources: SourceProvider;
+  /** What queries read; null when this process answers none. */
+  readonly sources: SourceProvider | null;
   /** Where blocks are kept. */
   readonly bucket: Bucket;
+  /** What blocks are there; null when this process answers no queries. */
+  readonly catalog: BlockCatalog | null;
+  /** What is deleted of them; null when this process answers no queries. */
+  readonly deletions: DeletionCatalog | null;
   /** Takes remote write requests; null when this process takes none. */
   readonly push: PushService | null;
   /**
@@ -38,25 +45,49 @@ export interface Storage extends Service {
   readonly flush: ((tenant: string) => Promise<number>) | null;
 }
 
-/** How often the bucket folder is looked at for new blocks. */
-const REFRESH_MS = 30_000;
+/** Where blocks stand that are not in the bucket yet. */
+export function localBlocksFolder(config: Config): string {
+  return resolve(join(config.dataDir, 'blocks'));
+}
 
-/** Heads may hold late samples of any age. */
-const EARLIEST_MS = -8.64e15;
-
-/** Distributor and ingester in one process, and the blocks in the bucket folder. */
-export function buildStorage({ config, limits, metrics, logger, clock }: StorageParts): Storage {
-  const bucketFolder = resolve(config.bucket.slice('file:'.length));
-  const bucket = new FolderBucket(bucketFolder);
-  const blocks = new BucketProvider(bucketFolder, REFRESH_MS, logger, {
-    clock,
+/** Distributor and ingester in one process, the blocks they made, and those in the bucket. */
+export async function buildStorage({
+  config,
+  limits,
+  metrics,
+  logger,
+  clock,
+}: StorageParts): Promise<Storage> {
+  const bucket = await openBucket(bucketSettings(config), bucketMetrics(metrics));
+  const catalog = new BlockCatalog(bucket, clock, {
+    ...DEFAULT_CATALOG_OPTIONS,
+    syncIntervalMs: config.blocks.syncIntervalMs,
     // Long before the files go.
     ignoreDeletionMarksDelayMs: config.compactor.deletionDelayMs / 2,
+  });
+  const retentionOf = (tenant: string) => parseRetentionRules(limits.of(tenant).retentionMatchers);
+  const deletions = new DeletionCatalog(bucket, clock, retentionOf, {
+    syncIntervalMs: config.blocks.syncIntervalMs,
+    idleMs: DEFAULT_CATALOG_OPTIONS.idleMs,
+  });
+  const localBlocks = new LocalBlocks({ directory: localBlocksFolder(config), logger, metrics });
+  const shipper = new Shipper({
+    localBlocks,
+    bucket,
+    clock,
+    logger: logger.child({ component: 'shipper' }),
+    metrics,
+    listedIn: (tenant, ulid) => catalog.lists(tenant, ulid),
+    options: {
+      ...DEFAULT_SHIPPER_OPTIONS,
+      shipIntervalMs: config.blocks.shipIntervalMs,
+      localRetentionMs: config.blocks.localRetentionMs,
+    },
   });
   const ingester = new Ingester({
     options: {
       dataDir: resolve(config.dataDir),
-      blockDir: bucketFolder,
+      blockDir: localBlocksFolder(config),
       blockRangeMs: config.head.blockRangeMs,
       headMemoryBytesMax: config.head.memoryBytesMax,
       idleTimeoutMs: config.head.idleTimeoutMs,
@@ -69,7 +100,10 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
     metrics,
     logger,
     clock,
-    onBlocks: () => blocks.refresh(),
+    onBlocks: async (tenant, blocks) => {
+      await localBlocks.add(tenant, blocks);
+      shipper.kick(tenant);
+    },
   });
   const distributor = new Distributor({
     target: ingester,
@@ -79,53 +113,35 @@ export function buildStorage({ config, limits, metrics, logger, clock }: Storage
     clock,
     decodedBytesMax: config.push.maxDecodedBytes,
   });
-  const sources: SourceProvider = {
-    snapshot(tenant, minTimeMs, maxTimeMs) {
-      // The head is held before the blocks are listed: what leaves it afterwards waits for this query.
-      const held = ingester.hold(tenant);
-      const isOutside =
-        held !== null &&
-        held.minTimeMs !== null &&
-        (held.minTimeMs > maxTimeMs || held.maxTimeMs < minTimeMs);
-      if (isOutside) held.release();
-      const head = isOutside ? null : held;
-      const inBucket = blocks.snapshot(tenant, minTimeMs, maxTimeMs);
-      const found: SourceDescriptor[] = [...inBucket.sources];
-      const memoryKey = `head-${head?.view.id}`;
-      if (head !== null) {
-        found.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: head.maxTimeMs, memoryKey });
-      }
-      return {
-        sources: found,
-        attachments: head === null ? [] : [{ key: memoryKey, value: head.view.memory }],
-        release: () => {
-          head?.release();
-          inBucket.release();
-        },
-      };
-    },
-    metadata: async (tenant) => ingester.metadata(tenant),
-    exemplars: (tenant, matcherSets, minTimeMs, maxTimeMs) =>
-      ingester.exemplars(tenant, matcherSets, minTimeMs, maxTimeMs),
-    headStats: async (tenant, limit) => {
-      const figures = ingester.statistics(tenant, limit);
-      return figures ?? EMPTY_HEAD_STATS;
-    },
-  };
   let lock: DataLock | null = null;
+  /** What is not in the bucket by then waits on the disk for the next start. */
+  const shipWithin = async (ms: number): Promise<void> => {
+    const timeout = setTimeout(ms, undefined, { ref: false });
+    await Promise.race([shipper.shipNow('').catch(() => {}), timeout]);
+  };
   return {
-    sources,
+    sources: processSources({ ingester, localBlocks, catalog, deletions, bucket }),
     bucket,
+    catalog,
+    deletions,
     push: distributor,
-    flush: (tenant) => ingester.flush(tenant),
+    flush: async (tenant) => {
+      const count = await ingester.flush(tenant);
+      await shipper.shipNow(tenant);
+      return count;
+    },
     start: async () => {
       lock = await DataLock.take(resolve(config.dataDir));
-      await blocks.start();
+      await localBlocks.load();
       await ingester.start();
+      await catalog.start();
+      await shipper.start();
     },
     stop: async () => {
       await ingester.stop();
-      await blocks.stop();
+      if (config.head.flushOnShutdown) await shipWithin(SHIP_AT_STOP_MS);
+      await shipper.stop();
+      await catalog.stop();
       bucket.close();
       await lock?.release();
     },

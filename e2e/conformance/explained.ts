@@ -244,7 +244,9 @@ export const EXPLANATIONS: readonly Explanation[] = [
   {
     name: 'histogram statistics: 3.5 compares and subtracts histograms that it read without their buckets',
     basis: 'observed',
-    explains: ({ query }) => /\bhistogram_(?:count|sum|avg)\(.* (?:==|!=|\+|-) /.test(query),
+    explains: ({ query, difference }) =>
+      ['values', 'series', 'warnings', 'infos'].includes(difference.field) &&
+      /\bhistogram_(?:count|sum|avg)\(.* (?:==|!=|\+|-) /.test(query),
   },
   {
     name: 'an order by rates of histograms, which do not extrapolate below zero (3.6)',

@@ -82,6 +82,12 @@ export class BlockStore {
     for (const name of [...this.#blocks.keys()]) if (!isWanted(name)) await this.#close(name);
   }
 
+  /** Closes blocks whose local files are gone, as their blocks are: open files would keep their disk space. */
+  async sweep(): Promise<void> {
+    const { folder, cacheDirectory } = this.#options;
+    await this.retain((name) => existsSync(join(folder ?? cacheDirectory, name, 'meta.json')));
+  }
+
   /** Closes all blocks, but not the bucket. */
   close(): Promise<void> {
     return this.retain(() => false);

@@ -39,6 +39,13 @@ export class QueryReads {
     this.#failure = null;
   }
 
+  /** Whether no block in the bucket was looked at. */
+  get isUntouched(): boolean {
+    return Object.values(this.counts).every(
+      ({ requests, pageHits, pageMisses }) => requests + pageHits + pageMisses === 0,
+    );
+  }
+
   get requests(): number {
     return Object.values(this.counts).reduce((sum, counts) => sum + counts.requests, 0);
   }

@@ -3,12 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { FolderBucket } from '../bucket/index.js';
+import { type Bucket, FolderBucket } from '../bucket/index.js';
 import { ManualClock } from '../clock/index.js';
+import { VarveError } from '../errors/index.js';
 import { encodeBlockMeta } from '../tsdb/block/index.js';
 import {
   BlockCatalog,
   type BucketIndex,
+  DEFAULT_CATALOG_OPTIONS,
   decodeBucketIndex,
   encodeBucketIndex,
   listTenant,
@@ -276,5 +278,68 @@ describe('what a reader sees', () => {
     clock.advance(3_600_000);
     await expect(catalog.blocks('t', 0, 1000)).rejects.toMatchObject({ code: 'bucket-index-stale' });
     expect(await readBucketIndex(bucket, 'other')).toBeNull();
+  });
+
+  describe('a catalog', () => {
+    async function publish(clock: ManualClock): Promise<void> {
+      await writeBucketIndex(bucket, 't', (await listTenant(bucket, 't', null, clock.nowMs())).index);
+    }
+    const ulids = (blocks: readonly { ulid: string }[]) => blocks.map(({ ulid }) => ulid);
+
+    test('reads an index again at once when told so, and knows what was compacted', async () => {
+      const clock = new ManualClock(10_000_000);
+      const catalog = new BlockCatalog(bucket, clock);
+      catalog.invalidate('t');
+      expect(await catalog.blocks('t', 0, 1000)).toEqual([]);
+      expect(catalog.knownBlocks('t')).toEqual(new Set());
+      expect(catalog.knownBlocks('u')).toBeNull();
+      await putBlock(B, { sources: [A, B] });
+      await publish(clock);
+      expect(await catalog.lists('t', B)).toBe(false);
+      catalog.invalidate('t');
+      expect(await catalog.lists('t', B)).toBe(true);
+      expect(await catalog.lists('t', A)).toBe(true);
+      expect(await catalog.lists('t', C)).toBe(false);
+      expect(catalog.knownBlocks('t')).toEqual(new Set([B]));
+    });
+
+    test('tells what raw blocks a downsampled one was not made from', async () => {
+      const clock = new ManualClock(10_000_000);
+      await putBlock(A, { minTime: 100 });
+      await putBlock(B, { minTime: 150 });
+      await putBlock(C, { minTime: 100, sources: [A], resolution: 300_000 });
+      await publish(clock);
+      const blocks = await new BlockCatalog(bucket, clock).blocks('t', 0, 1000);
+      expect(blocks.map(({ ulid, missing }) => [ulid, missing])).toEqual([
+        [A, []],
+        [C, [{ minTimeMs: 150, maxTimeMs: 250 }]],
+        [B, []],
+      ]);
+    });
+
+    test('goes on with what it has when the bucket fails or is slow, and says so when it has nothing', async () => {
+      const clock = new ManualClock(10_000_000);
+      await putBlock(A);
+      await publish(clock);
+      let get = (name: string): Promise<Uint8Array> => bucket.get(name);
+      const flaky = new Proxy(bucket, {
+        get: (target, key: keyof Bucket) =>
+          key === 'get' ? (name: string) => get(name) : target[key].bind(target),
+      });
+      const catalog = new BlockCatalog(flaky, clock, { ...DEFAULT_CATALOG_OPTIONS, waitMs: 20 });
+      const failing = () => Promise.reject(new VarveError('unavailable', 'bucket-unavailable', 'down'));
+      get = failing;
+      await expect(catalog.blocks('t', 0, 1000)).rejects.toMatchObject({ code: 'bucket-unavailable' });
+      get = (name) => bucket.get(name);
+      clock.advance(2000);
+      expect(ulids(await catalog.blocks('t', 0, 1000))).toEqual([A]);
+      get = failing;
+      clock.advance(60_000);
+      expect(ulids(await catalog.blocks('t', 0, 1000))).toEqual([A]);
+      get = () => new Promise(() => {});
+      clock.advance(2000);
+      expect(ulids(await catalog.blocks('t', 0, 1000))).toEqual([A]);
+      await expect(catalog.blocks('other', 0, 1000)).rejects.toMatchObject({ code: 'bucket-index-slow' });
+    });
   });
 });

@@ -56,6 +56,8 @@ export interface CompactorParts {
   readonly metrics: Metrics;
   readonly engine: Engine;
   readonly owners: Owners;
+  /** Told whenever the index of a tenant was written. */
+  readonly onIndex?: (tenant: string) => void;
   readonly options: CompactorOptions;
 }
 
@@ -194,6 +196,7 @@ export class Compactor implements Service {
     for (const tenant of tenants) {
       if (this.#stopping.signal.aborted) return failures;
       try {
+        if (!owners.owns(tenant)) await this.#handOver(tenant);
         if (!owners.owns(tenant) || !(await this.#mayClean(tenant))) continue;
         if (marked.has(tenant) && (await this.#delete(tenant))) continue;
         const listing = await this.#cleaner.clean(tenant);
@@ -289,6 +292,17 @@ export class Compactor implements Service {
     const lease = await this.#leases.take(tenant, 'cleaner');
     if (lease !== null) this.#cleanLeases.set(tenant, lease);
     return lease !== null;
+  }
+
+  /** Lets another process clean a tenant that has become its own. */
+  async #handOver(tenant: string): Promise<void> {
+    const lease = this.#cleanLeases.get(tenant);
+    if (lease === undefined) return;
+    this.#cleanLeases.delete(tenant);
+    this.#sweptMs.delete(tenant);
+    // What is counted per tenant is now the other's to tell.
+    this.#cleaner.forget(tenant);
+    await lease.release();
   }
 
   async #keepDeletions(tenant: string, listing: TenantListing): Promise<void> {

@@ -30,6 +30,8 @@ export interface CleanerOptions {
 }
 
 export interface CleanerParts {
+  /** Told whenever the index of a tenant was written. */
+  readonly onIndex?: (tenant: string) => void;
   readonly bucket: Bucket;
   readonly clock: Clock;
   readonly limits: LimitsProvider;
@@ -217,6 +219,7 @@ export class TenantCleaner {
     const ageMs = old === null ? 0 : clock.nowMs() - old.updatedAt * 1000;
     if (isSame && ageMs < options.indexRefreshMs) return;
     await writeBucketIndex(bucket, tenant, index);
+    this.#parts.onIndex?.(tenant);
     this.#written.set(tenant, index);
     metrics.indexUpdated.labels(tenant).set(index.updatedAt);
   }

@@ -25,7 +25,8 @@ const pool = new WorkerPool(
   silentLogger,
 );
 const provider: SourceProvider = {
-  snapshot: () => ({ sources: [], attachments: [], release: () => {} }),
+  snapshot: async () => ({ sources: [], attachments: [], release: () => {} }),
+  blockMeta: async () => new Uint8Array(0),
   metadata: async () => new Map(),
   exemplars: async () => [],
   headStats: async () => EMPTY_HEAD_STATS,

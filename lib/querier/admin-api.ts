@@ -143,11 +143,11 @@ export class AdminApi {
       exchange.send(200, JSON_TYPE, encodeSuccess(stringifyHtml({ series: 0, samples: 0, sources: [] })));
       return;
     }
-    const { pool, provider, limits } = this.#parts;
+    const { provider, limits } = this.#parts;
     const snapshot = await provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const limit = limits.of(tenant);
     const { status, body } = await runTask(
-      pool,
+      this.#parts,
       exchange,
       tenant,
       {
@@ -156,6 +156,7 @@ export class AdminApi {
         budget: {
           seriesMax: limit.maxFetchedSeriesPerQuery,
           chunksMax: limit.maxFetchedChunksPerQuery,
+          bytesMax: limit.maxFetchedBytesPerQuery,
           samplesMax: 0,
           memoryBytesMax: this.#options.memoryBytesMax,
           answerBytesMax: limit.maxQueryResponseSize,

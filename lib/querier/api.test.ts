@@ -17,11 +17,12 @@ let held = 0;
 let lastSnapshot: readonly [string, number, number] = ['', 0, 0];
 
 const provider: SourceProvider = {
-  snapshot(tenant, minTimeMs, maxTimeMs) {
+  async snapshot(tenant, minTimeMs, maxTimeMs) {
     held++;
     lastSnapshot = [tenant, minTimeMs, maxTimeMs];
     return { sources: [], attachments: [], release: () => held-- };
   },
+  blockMeta: () => Promise.reject(new Error('there are no blocks')),
   metadata: async () =>
     new Map([
       ['up', [{ type: 'gauge', help: 'a <b>', unit: '' }]],
@@ -78,6 +79,7 @@ const options: QueryApiOptions = {
   timeoutMs: 120_000,
   lookbackDeltaMs: 300_000,
   formBodyBytesMax: 100_000,
+  maxSourceResolution: 'auto',
   slowLogThresholdMs: 1000,
   flags: () => ({ 'log-level': 'info' }),
   configYaml: () => 'a: <1>\n',
@@ -478,7 +480,7 @@ describe('the cost of queries', () => {
       ).headers.get('server-timing');
     const asking = { 'X-Mimir-Response-Query-Stats': 'true' };
     expect(await timing('text', asking)).toMatch(
-      /^querier_wall_time;dur=1000, response_time;dur=[\d.]+, queue_time;dur=[\d.]+, samples_processed;val=7$/,
+      /^querier_wall_time;dur=1000, response_time;dur=[\d.]+, queue_time;dur=[\d.]+, samples_processed;val=7, bucket_requests;val=0, bucket_bytes;val=0$/,
     );
     expect(await timing('text', {})).toBeNull();
     expect(await timing('mismatch', asking)).toBeNull();

@@ -7,7 +7,7 @@ import { createMatcher } from '../matcher/index.js';
 import { formatDuration } from '../settings/index.js';
 import type { Logger } from '../telemetry/index.js';
 import { type TenantOptions, tenantOfHeader } from '../tenant/index.js';
-import { MemoryTidy, type WorkerPool } from '../workers/index.js';
+import { MemoryTidy } from '../workers/index.js';
 import { badData, encodeError } from './api-error.js';
 import { blocksData } from './blocks-data.js';
 import { parseCardinality, parseCardinalityLabels } from './cardinality-params.js';
@@ -25,6 +25,7 @@ import {
   parseLimit,
   parseLookback,
   parseRange,
+  parseSourceResolution,
   parseStats,
   TIME_MS_MAX,
   TIME_MS_MIN,
@@ -32,7 +33,7 @@ import {
 } from './params.js';
 import { originOf, QueryLog } from './query-log.js';
 import { queryWindow, type TimeWindow } from './query-window.js';
-import { runTask } from './run-task.js';
+import { runTask, type TaskParts } from './run-task.js';
 import { answerSearch, SEARCH_ENDPOINTS, type SearchParts } from './search-api.js';
 import type { SourceProvider, SourceSnapshot } from './sources.js';
 import {
@@ -48,6 +49,7 @@ import {
   WAL_REPLAY_DATA,
 } from './status-api.js';
 import type {
+  BlockReads,
   CardinalityTask,
   LookupTask,
   QueryFigures,
@@ -66,6 +68,8 @@ export interface QueryApiOptions {
   readonly formBodyBytesMax: number;
   /** Queries that take longer are logged; 0 for none. */
   readonly slowLogThresholdMs: number;
+  /** `max_source_resolution` of queries that don't say. */
+  readonly maxSourceResolution: string;
   readonly buildInfo: BuildInfo;
   /** The effective configuration as YAML, secrets masked. */
   readonly configYaml: () => string;
@@ -75,8 +79,7 @@ export interface QueryApiOptions {
   readonly features: Readonly<Record<string, Readonly<Record<string, boolean>>>>;
 }
 
-export interface QueryApiParts {
-  readonly pool: WorkerPool;
+export interface QueryApiParts extends TaskParts {
   /** Answers the queries that need no thread; without it, all go to the pool. */
   readonly local?: LocalQueries;
   readonly provider: SourceProvider;
@@ -152,6 +155,7 @@ export class QueryApi {
     ];
     const search: SearchParts = {
       provider: this.#parts.provider,
+      limits: this.#parts.limits,
       nowMs: () => this.#parts.clock.nowMs(),
       run: (call, task, snapshot) => this.#runTask(call, task, this.#options.timeoutMs, snapshot),
     };
@@ -241,22 +245,25 @@ export class QueryApi {
     timeoutMs: number,
   ): Promise<void> {
     const { local } = this.#parts;
+    const maxResolutionMs = parseSourceResolution(call.params, this.#options.maxSourceResolution);
     const isConstant = local?.takesConstant(request) === true;
     const window = queryWindow(request.query, request.startMs, request.endMs, request.lookbackMs);
     const snapshot = isConstant
       ? null
-      : this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
+      : await this.#parts.provider.snapshot(call.tenant, window.minTimeMs, window.maxTimeMs);
     const isLocal = isConstant || (snapshot !== null && isSmall(local, request, window, snapshot));
     const { withStats, perStep, notes } = parseStats(call.params);
     const limits = this.#parts.limits.of(call.tenant);
     const fetchLimits = {
       seriesMax: limits.maxFetchedSeriesPerQuery,
       chunksMax: limits.maxFetchedChunksPerQuery,
+      bytesMax: limits.maxFetchedBytesPerQuery,
     };
     const answerBytesMax = limits.maxQueryResponseSize;
     const sources = snapshot?.sources ?? [];
     const what = { request: perStep ? { ...request, perStepStats: true } : request, withStats, notes };
-    const task: QueryTask = { kind: 'query', ...what, fetchLimits, answerBytesMax, sources };
+    const reading = { maxResolutionMs, fetchLimits, answerBytesMax, sources };
+    const task: QueryTask = { kind: 'query', ...what, ...reading };
     const { exchange, tenant } = call;
     const { query, startMs, endMs, stepMs } = request;
     const begunMs = this.#parts.clock.monotonicMs();
@@ -272,12 +279,12 @@ export class QueryApi {
       ended({ status: statusOf(error), samples: 0 });
       throw error;
     }
-    const { status, body, figures } = answer;
+    const { status, body, figures, reads } = answer;
     ended({ status, samples: figures?.samples ?? 0 });
     const wantsTiming = exchange.request.headers['x-mimir-response-query-stats'] === 'true';
     const headers =
       wantsTiming && figures !== null
-        ? { 'Server-Timing': serverTiming(figures, this.#parts.clock.monotonicMs() - begunMs) }
+        ? { 'Server-Timing': serverTiming(figures, reads, this.#parts.clock.monotonicMs() - begunMs) }
         : {};
     await this.#sendLarge(exchange, status, body, headers);
   }
@@ -308,11 +315,12 @@ export class QueryApi {
     const minTimeMs = optionalTime(params, 'start', TIME_MS_MIN);
     const maxTimeMs = optionalTime(params, 'end', TIME_MS_MAX);
     const limit = asked === 0 || (tenantLimit > 0 && asked > tenantLimit) ? tenantLimit : asked;
-    const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
+    const snapshot = await this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const { sources } = snapshot;
-    const answerBytesMax = this.#parts.limits.of(tenant).maxQueryResponseSize;
+    const { maxQueryResponseSize, maxFetchedBytesPerQuery } = this.#parts.limits.of(tenant);
+    const budget = { answerBytesMax: maxQueryResponseSize, fetchedBytesMax: maxFetchedBytesPerQuery };
     const selectors = params.getAll('match[]');
-    const task = toTask({ selectors, minTimeMs, maxTimeMs, limit, answerBytesMax, sources });
+    const task = toTask({ selectors, minTimeMs, maxTimeMs, limit, ...budget, sources });
     await this.#answerTask(call, task, this.#options.timeoutMs, snapshot);
   }
 
@@ -324,7 +332,7 @@ export class QueryApi {
     const isActiveOnly = onlyActive || what === 'activeSeries';
     const minTimeMs = isActiveOnly ? this.#parts.clock.nowMs() - ACTIVE_MS : TIME_MS_MIN;
     const bytesMax = this.#parts.limits.of(tenant).activeSeriesResultsMaxSizeBytes;
-    const snapshot = this.#parts.provider.snapshot(tenant, TIME_MS_MIN, TIME_MS_MAX);
+    const snapshot = await this.#parts.provider.snapshot(tenant, TIME_MS_MIN, TIME_MS_MAX);
     const { sources } = snapshot;
     const scope = { selector, labelNames, minTimeMs, limit, bytesMax, sources };
     const task: QueryTask = { kind: 'cardinality', what, ...scope };
@@ -387,7 +395,7 @@ export class QueryApi {
     timeoutMs: number,
     snapshot: SourceSnapshot | null,
   ): Promise<TaskAnswer> {
-    return runTask(this.#parts.pool, exchange, tenant, task, timeoutMs, snapshot);
+    return runTask(this.#parts, exchange, tenant, task, timeoutMs, snapshot);
   }
 
   async #activeQueries({ exchange, tenant }: Call): Promise<void> {
@@ -496,12 +504,20 @@ async function runHere(
 }
 
 /** What a query cost, as Mimir says it in this header; times in ms. */
-function serverTiming({ samples, queuedSeconds, evalSeconds }: QueryFigures, responseMs: number): string {
+function serverTiming(
+  { samples, queuedSeconds, evalSeconds }: QueryFigures,
+  reads: BlockReads | null,
+  responseMs: number,
+): string {
+  const kinds = Object.values(reads ?? {});
+  const fetched = (of: 'requests' | 'bytes') => kinds.reduce((sum, counts) => sum + counts[of], 0);
   return [
     `querier_wall_time;dur=${evalSeconds * 1000}`,
     `response_time;dur=${responseMs}`,
     `queue_time;dur=${queuedSeconds * 1000}`,
     `samples_processed;val=${samples}`,
+    `bucket_requests;val=${fetched('requests')}`,
+    `bucket_bytes;val=${fetched('bytes')}`,
   ].join(', ');
 }
 

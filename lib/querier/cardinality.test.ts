@@ -57,7 +57,16 @@ async function ask(task: Partial<CardinalityTask>, cancelled = false): Promise<[
       ...{ kind: 'cardinality', what: 'labelNames', selector: '', labelNames: [], minTimeMs: 0, limit: 20 },
       ...{ bytesMax: 1000 },
       sources: [
-        { kind: 'block', directory: '', ulid: '', minTimeMs: 0, maxTimeMs: 1 },
+        {
+          kind: 'block',
+          place: 'bucket',
+          prefix: '',
+          ulid: '',
+          minTimeMs: 0,
+          maxTimeMs: 1,
+          resolutionMs: 0,
+          missing: [],
+        },
         { kind: 'head', memoryKey: '', minTimeMs: 0, maxTimeMs: NEW },
       ],
       ...task,

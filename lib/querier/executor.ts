@@ -1,3 +1,4 @@
+import { QueryReads } from '../blockstore/index.js';
 import { VarveError } from '../errors/index.js';
 import type { Matcher } from '../matcher/index.js';
 import type { QueryEngine } from '../promql/exec/index.js';
@@ -30,7 +31,8 @@ export interface Language {
 
 /** Turns descriptions of sources into one that can be read. */
 export interface SourceOpener {
-  open(sources: readonly SourceDescriptor[]): Promise<Queryable>;
+  /** @param reads counts what the task fetches, and ends it when it is over its budget or given up */
+  open(sources: readonly SourceDescriptor[], reads: QueryReads): Promise<Queryable>;
 }
 
 const TRUNCATED = 'results truncated due to limit';
@@ -48,39 +50,43 @@ export class TaskExecutor {
   }
 
   async execute(task: QueryTask, control: TaskControl): Promise<TaskAnswer> {
+    const guard = new TaskGuard(control);
+    const reads = new QueryReads({ bytesMax: fetchedBytesMax(task), check: () => guard.check() });
+    const done = () => ({ reads: reads.isUntouched ? null : reads.counts });
     try {
-      if (task.kind === 'query') return await this.#query(task, control);
-      return { status: 200, body: await this.#run(task, control), figures: null };
+      if (task.kind === 'query') return { ...(await this.#query(task, control, reads)), ...done() };
+      return { status: 200, body: await this.#run(task, control, reads), figures: null, ...done() };
     } catch (error) {
       // A bug, not a bad query: the pool reports it with the thread's stack.
       if (!(error instanceof VarveError)) throw error;
-      return { ...encodeError(error), figures: null };
+      return { ...encodeError(error), figures: null, ...done() };
     }
   }
 
   async #run(
     task: Exclude<QueryTask, { kind: 'query' }>,
     control: TaskControl,
+    reads: QueryReads,
   ): Promise<Uint8Array<ArrayBuffer>> {
     switch (task.kind) {
       case 'series': {
         const refuse = (text: string) => badParameter('match[]', text);
-        const { query, limit, source, guard } = await this.#lookup(task, refuse, control);
+        const { query, limit, source, guard } = await this.#lookup(task, refuse, control, reads);
         const found = await source.series(query);
         return encodeLabelSets(cut(found, limit), notes(found, limit), guard);
       }
       case 'labelNames': {
-        const { query, limit, source, guard } = await this.#lookup(task, badData, control);
+        const { query, limit, source, guard } = await this.#lookup(task, badData, control, reads);
         const found = await source.labelNames(query);
         return encodeStrings(cut(found, limit), notes(found, limit), guard);
       }
       case 'labelValues': {
-        const { query, limit, source, guard } = await this.#lookup(task, badData, control);
+        const { query, limit, source, guard } = await this.#lookup(task, badData, control, reads);
         const found = await source.labelValues(task.name, query);
         return encodeStrings(cut(found, limit), notes(found, limit), guard);
       }
       case 'cardinality':
-        return this.#cardinality(task, control);
+        return this.#cardinality(task, control, reads);
       case 'format':
         return encodeSuccess(quoteJsonHtml(inQuery(() => this.#language.format(task.query))));
       case 'parse':
@@ -88,7 +94,7 @@ export class TaskExecutor {
       case 'remoteRead': {
         const { queries, budget } = task;
         const guard = new TaskGuard(control, budget.answerBytesMax);
-        const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
+        const source = new FetchLimited(await this.#opener.open(task.sources, reads), budget, guard);
         return task.isStreamed
           ? readChunks(source, queries, budget, guard)
           : readSamples(source, queries, budget, guard);
@@ -97,7 +103,7 @@ export class TaskExecutor {
         const { budget, minTimeMs, maxTimeMs, format } = task;
         const matcherSets = task.selectors.map((text) => this.#parseSelector(text, badData));
         const guard = new TaskGuard(control, budget.answerBytesMax);
-        const source = new FetchLimited(await this.#opener.open(task.sources), budget, guard);
+        const source = new FetchLimited(await this.#opener.open(task.sources, reads), budget, guard);
         return federate(source, matcherSets, minTimeMs, maxTimeMs, format, budget, guard);
       }
       case 'search': {
@@ -107,7 +113,7 @@ export class TaskExecutor {
         const poll = () => guard.check();
         const matcherSets = task.selectors.map((text) => this.#matchersOf(text, refuse));
         const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: 0, poll };
-        const source = await this.#opener.open(task.sources);
+        const source = await this.#opener.open(task.sources, reads);
         const names =
           task.label === null ? await source.labelNames(query) : await source.labelValues(task.label, query);
         return new TextEncoder().encode(JSON.stringify(searchNames(names, task.search, poll)));
@@ -118,7 +124,7 @@ export class TaskExecutor {
         const matcherSets = selectors.map((text) => this.#matchersOf(text, refuse));
         const guard = new TaskGuard(control, budget.answerBytesMax);
         const open = async (source: SourceDescriptor) =>
-          new FetchLimited(await this.#opener.open([source]), budget, guard);
+          new FetchLimited(await this.#opener.open([source], reads), budget, guard);
         const counts = await countDeleted(open, sources, matcherSets, task, budget.memoryBytesMax, guard);
         return encodeSuccess(stringifyHtml(counts));
       }
@@ -138,11 +144,15 @@ export class TaskExecutor {
     }
   }
 
-  async #query(task: QueryTask & { kind: 'query' }, control: TaskControl): Promise<TaskAnswer> {
+  async #query(
+    task: QueryTask & { kind: 'query' },
+    control: TaskControl,
+    reads: QueryReads,
+  ): Promise<Omit<TaskAnswer, 'reads'>> {
     const guard = new TaskGuard(control, task.answerBytesMax);
     guard.check();
     try {
-      const source = new FetchLimited(await this.#opener.open(task.sources), task.fetchLimits, guard);
+      const source = new FetchLimited(await this.#opener.open(task.sources, reads), task.fetchLimits, guard);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
       const queuedSeconds = control.queuedMs / 1000;
@@ -165,12 +175,19 @@ export class TaskExecutor {
     }
   }
 
-  async #cardinality(task: CardinalityTask, control: TaskControl): Promise<Uint8Array<ArrayBuffer>> {
+  async #cardinality(
+    task: CardinalityTask,
+    control: TaskControl,
+    reads: QueryReads,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const matchers =
       task.selector === ''
         ? []
         : this.#parseSelector(task.selector, (text) => badParameter('selector', text));
-    const source = await this.#opener.open(task.sources.filter(({ kind }) => kind === 'head'));
+    const source = await this.#opener.open(
+      task.sources.filter(({ kind }) => kind === 'head'),
+      reads,
+    );
     const hints: SelectHints = {
       ...{ minTimeMs: task.minTimeMs, maxTimeMs: TIME_MS_MAX, stepMs: 0, rangeMs: 0, limit: 0 },
       ...{ func: '', withoutChunks: true },
@@ -192,7 +209,12 @@ export class TaskExecutor {
     }
   }
 
-  async #lookup(task: LookupTask, refuse: (text: string) => VarveError, control: TaskControl) {
+  async #lookup(
+    task: LookupTask,
+    refuse: (text: string) => VarveError,
+    control: TaskControl,
+    reads: QueryReads,
+  ) {
     const matcherSets = task.selectors.map((text) => this.#matchersOf(text, refuse));
     // One more than asked for tells whether something was left out.
     const wanted = task.limit === 0 ? 0 : task.limit + 1;
@@ -202,7 +224,7 @@ export class TaskExecutor {
     guard.check();
     const poll = () => guard.check();
     const query: LabelQuery = { minTimeMs, maxTimeMs, matcherSets, limit: wanted, poll };
-    const source = await this.#opener.open(task.sources);
+    const source = await this.#opener.open(task.sources, reads);
     return { query, limit, source, guard: (byteLength: number) => guard.checkAnswer(byteLength) };
   }
 
@@ -222,6 +244,13 @@ export class TaskExecutor {
     }
     return matchers;
   }
+}
+
+/** Bytes a task may fetch from the bucket; 0 for no limit. */
+function fetchedBytesMax(task: QueryTask): number {
+  if ('fetchedBytesMax' in task) return task.fetchedBytesMax;
+  if ('budget' in task) return task.budget.bytesMax;
+  return task.kind === 'query' ? task.fetchLimits.bytesMax : 0;
 }
 
 function inQuery<Value>(parse: () => Value): Value {

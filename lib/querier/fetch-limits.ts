@@ -8,6 +8,8 @@ import { GuardedArena, type TaskGuard } from './task-guard.js';
 export interface FetchLimits {
   readonly seriesMax: number;
   readonly chunksMax: number;
+  /** Bytes fetched from the bucket. */
+  readonly bytesMax: number;
 }
 
 /** A source that counts what one query reads over all its selectors and stops it at the tenant's limits, or when told. */

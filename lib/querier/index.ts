@@ -1,10 +1,10 @@
 export { AdminApi, type AdminApiOptions, type AdminApiParts } from './admin-api.js';
 export { API_PREFIXES, QueryApi, type QueryApiOptions, type QueryApiParts } from './api.js';
-export { BucketProvider } from './bucket-provider.js';
 export { type EncodeOptions, encodeQueryResult } from './encode.js';
 export { LocalQueries } from './local-queries.js';
 export { withoutDeleted } from './masked-queryable.js';
 export { ReadApi, type ReadApiOptions } from './read-api.js';
+export { blockReadMetrics } from './read-metrics.js';
 export type {
   BlockDescriptor,
   HeadDescriptor,
@@ -17,4 +17,4 @@ export type {
 } from './sources.js';
 export { EMPTY_HEAD_STATS } from './sources.js';
 export type { BuildInfo } from './status-api.js';
-export type { QueryWorkerData } from './task.js';
+export type { BlockAccess, BlockReads, QueryWorkerData } from './task.js';

@@ -3,6 +3,7 @@ import { codecKernel, HeadKernel, ScanKernel } from '../kernel/index.js';
 import { LocalQueries } from './local-queries.js';
 import { smallSelectors } from './small-queries.js';
 import type { SourceSnapshot } from './sources.js';
+import type { QueryWorkerData } from './task.js';
 
 const PARSER = {
   experimentalFunctions: true,
@@ -10,7 +11,7 @@ const PARSER = {
   binopFillModifiers: true,
   durationExpressions: true,
 };
-const WORKER = {
+const WORKER: QueryWorkerData = {
   engine: {
     lookbackMs: 300_000,
     evaluationIntervalMs: 60_000,
@@ -18,7 +19,18 @@ const WORKER = {
     memoryBytesMax: 2 ** 26,
     parser: PARSER,
   },
-  openBlocksMax: 1,
+  blocks: {
+    bucket: {
+      url: { kind: 'folder', folder: '' },
+      s3: {
+        ...({ endpoint: '', region: '', pathStyle: 'auto', checksums: 'when-required' } as const),
+        ...({ encryption: 'none', kmsKeyId: '', partBytes: 0, maxConnections: 0 } as const),
+        ...{ requestTimeoutMs: 0, deadlineMs: 0 },
+      },
+    },
+    ...{ localFolder: '', cacheFolder: '', openBlocksMax: 1 },
+    cacheBytes: { postings: 0, series: 0, chunks: 0 },
+  },
   nice: 0,
 };
 const NOW_MS = 1_700_000_000_000;
@@ -71,10 +83,11 @@ function request(query: string, steps = 1) {
 }
 
 async function run(local: LocalQueries, query: string, sources = SNAPSHOT.sources): Promise<string> {
-  const fetchLimits = { seriesMax: 0, chunksMax: 0 };
+  const fetchLimits = { seriesMax: 0, chunksMax: 0, bytesMax: 0 };
   const task = {
     kind: 'query',
     request: request(query),
+    maxResolutionMs: 0,
     withStats: false,
     notes: [],
     fetchLimits,
@@ -156,7 +169,10 @@ describe('small queries', () => {
     const local = new LocalQueries(WORKER);
     const query = request('m{host="h3"}');
     const day = { minTimeMs: NOW_MS - 86_400_000, maxTimeMs: NOW_MS };
-    const block = { kind: 'block', directory: '/b', ulid: 'u', minTimeMs: 0, maxTimeMs: NOW_MS } as const;
+    const block = {
+      ...({ kind: 'block', place: 'bucket', prefix: 't/', ulid: 'u' } as const),
+      ...{ minTimeMs: 0, maxTimeMs: NOW_MS, resolutionMs: 0, missing: [] },
+    };
     expect(local.takes(query, day, SNAPSHOT)).toBe(false);
     expect(local.takes(query, WINDOW, { ...SNAPSHOT, sources: [block] })).toBe(false);
     expect(local.takes(query, WINDOW, { ...SNAPSHOT, sources: [...SNAPSHOT.sources, block] })).toBe(false);

@@ -1,6 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { goQuote } from './go-text.js';
-import { Params, parseDurationNs, parseTime, TIME_MS_MAX, TIME_MS_MIN, unescapeLabelName } from './params.js';
+import {
+  Params,
+  parseDurationNs,
+  parseSourceResolution,
+  parseTime,
+  TIME_MS_MAX,
+  TIME_MS_MIN,
+  unescapeLabelName,
+} from './params.js';
 import { queryWindow } from './query-window.js';
 
 describe('parseTime', () => {
@@ -117,6 +125,25 @@ describe('queryWindow', () => {
     ['back', '`"'.repeat(500_001)],
   ])('%s quotation marks that are not closed take no more time than closed ones', (_, query) => {
     expect(queryWindow(query, 0, 100_000, 5000)).toEqual({ minTimeMs: -5000, maxTimeMs: 100_000 });
+  });
+});
+
+describe('parseSourceResolution', () => {
+  test.each([
+    ['', 300_000],
+    ['max_source_resolution=auto', Number.POSITIVE_INFINITY],
+    ['max_source_resolution=0s', 0],
+    ['max_source_resolution=0', 0],
+    ['max_source_resolution=1h', 3_600_000],
+    ['max_source_resolution=3600', 3_600_000],
+    ['max_source_resolution=1d', 86_400_000],
+  ])('%j', (search, expected) => {
+    expect(parseSourceResolution(new Params(search, ''), '5m')).toBe(expected);
+  });
+
+  test.each(['coarse', '-5m', '5 m'])('refuses %s', (text) => {
+    const params = new Params(`max_source_resolution=${text}`, '');
+    expect(() => parseSourceResolution(params, 'auto')).toThrow('invalid parameter "max_source_resolution"');
   });
 });
 

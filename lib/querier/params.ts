@@ -192,6 +192,24 @@ export function parseLookback(params: Params, fallbackMs: number): number {
   }
 }
 
+/**
+ * `max_source_resolution`, as in Thanos: the coarsest downsampled level to read, in ms; Infinity for `auto`, by range and
+ * step of each selector; 0 for raw samples.
+ */
+export function parseSourceResolution(params: Params, fallback: string): number {
+  const text = params.get('max_source_resolution') || fallback;
+  if (text === 'auto') return Number.POSITIVE_INFINITY;
+  try {
+    const resolutionMs = parseDurationNs(text) / 1e6;
+    if (resolutionMs >= 0) return resolutionMs;
+  } catch {
+    // Said below.
+  }
+  throw badData(
+    `invalid parameter "max_source_resolution": ${goQuote(text)} is neither "auto" nor a duration such as 0s, 5m, 1h or 1d`,
+  );
+}
+
 /** `stats`: any text asks for statistics, but only two are meant to. */
 export function parseStats(params: Params): {
   readonly withStats: boolean;

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { BlockStore, DEFAULT_FETCH_OPTIONS } from '../blockstore/index.js';
+import { FolderBucket, openBucket } from '../bucket/index.js';
 import { type HelpDesk, type HelpRequest, QueryHelper } from '../promql/exec/index.js';
 import type { Queryable } from '../storage/index.js';
-import { BlockReader } from '../tsdb/block/index.js';
 import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
 import {
   attachment,
@@ -12,17 +12,16 @@ import {
   workerPlace,
   workerSetupData,
 } from '../workers/index.js';
-import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { makeEngine, makeLanguage } from './promql.js';
-import { SourceReaders } from './source-readers.js';
+import { type BlockStores, SourceReaders } from './source-readers.js';
 import type { HeadDescriptor } from './sources.js';
-import type { QueryTask, QueryWorkerData } from './task.js';
+import type { BlockAccess, QueryTask, QueryWorkerData } from './task.js';
 import { warmUp } from './warm-up.js';
 
 /** The program of a query thread: opens sources, evaluates, writes JSON, hands the bytes over. */
 
-const { engine, openBlocksMax, nice } = workerSetupData() as QueryWorkerData;
+const { engine, blocks, nice } = workerSetupData() as QueryWorkerData;
 // Whoever pushes or asks for something small must not wait for somebody's heavy query.
 if (nice > 0) lowerThreadPriority(nice);
 
@@ -40,18 +39,40 @@ function openHead({ memoryKey }: HeadDescriptor): Queryable {
   return reader;
 }
 
-const blocks = new BlockCache((directory) => BlockReader.open(directory), existsSync, openBlocksMax);
-const readers = new SourceReaders(blocks, openHead);
+/** Each thread fetches for itself: handing bytes on would keep the main thread busy (decision 9). */
+async function openStores(access: BlockAccess): Promise<BlockStores> {
+  const { url } = access.bucket;
+  const common = {
+    cacheDirectory: access.cacheFolder,
+    cacheBytes: access.cacheBytes,
+    fetch: DEFAULT_FETCH_OPTIONS,
+    openBlocksMax: access.openBlocksMax,
+  };
+  const local = new FolderBucket(access.localFolder);
+  return {
+    local: new BlockStore({ ...common, bucket: local, folder: access.localFolder }),
+    bucket: new BlockStore({
+      ...common,
+      bucket: await openBucket(access.bucket),
+      folder: url.kind === 'folder' ? url.folder : null,
+    }),
+  };
+}
+
+const stores = openStores(blocks);
+// Told by the queries that need them.
+stores.catch(() => {});
+const readers = new SourceReaders(stores, openHead);
 const { number, size } = workerPlace();
 const desk: HelpDesk = { coordinator: number, helpersMax: size - 1, call: callForHelp };
 const queryEngine = makeEngine(engine, desk);
-const helper = new QueryHelper();
 const language = makeLanguage(engine.parser);
 const executor = new TaskExecutor(queryEngine, language, readers);
 /** A query that took this long may have left much behind: chunks, rows, results. */
 const LARGE_MS = 200;
 const LARGE_BYTES = 64 * 1024 * 1024;
 const tidy = new MemoryTidy(100);
+const helper = new QueryHelper((byteCount) => tidy.note(byteCount));
 let running = 0;
 
 serveTasks(
@@ -64,7 +85,7 @@ serveTasks(
     } finally {
       running--;
       const nowMs = performance.now();
-      readers.tidy(nowMs);
+      await readers.tidy(nowMs).catch(() => {});
       if (nowMs - begunMs > LARGE_MS) tidy.note(LARGE_BYTES);
     }
   },

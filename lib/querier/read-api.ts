@@ -58,7 +58,7 @@ export class ReadApi {
     }
     const startMs = Math.min(...queries.map((query) => query.startMs));
     const endMs = Math.max(...queries.map((query) => query.endMs));
-    const snapshot = this.#parts.provider.snapshot(tenant, startMs, endMs);
+    const snapshot = await this.#parts.provider.snapshot(tenant, startMs, endMs);
     const isStreamed = type === READ_RESPONSE_TYPE.streamedXorChunks;
     const { sources } = snapshot;
     const budget = this.#budgetOf(tenant);
@@ -79,7 +79,7 @@ export class ReadApi {
     const maxTimeMs = this.#parts.clock.nowMs();
     const minTimeMs = maxTimeMs - this.#options.lookbackDeltaMs;
     const format = negotiate(exchange.request.headers.accept ?? '');
-    const snapshot = this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
+    const snapshot = await this.#parts.provider.snapshot(tenant, minTimeMs, maxTimeMs);
     const { sources } = snapshot;
     const selectors = params.getAll('match[]');
     const budget = this.#budgetOf(tenant);
@@ -101,6 +101,7 @@ export class ReadApi {
     return {
       seriesMax: limits.maxFetchedSeriesPerQuery,
       chunksMax: limits.maxFetchedChunksPerQuery,
+      bytesMax: limits.maxFetchedBytesPerQuery,
       samplesMax: this.#options.samplesMax,
       memoryBytesMax: this.#options.memoryBytesMax,
       answerBytesMax: limits.maxQueryResponseSize,
@@ -115,7 +116,7 @@ export class ReadApi {
     snapshot: Parameters<typeof runTask>[5],
   ): Promise<Uint8Array | null> {
     const { timeoutMs } = this.#options;
-    const { status, body } = await runTask(this.#parts.pool, exchange, tenant, task, timeoutMs, snapshot);
+    const { status, body } = await runTask(this.#parts, exchange, tenant, task, timeoutMs, snapshot);
     if (status === 200) return body;
     const { error } = JSON.parse(Buffer.from(body).toString()) as { error?: string };
     if (error === undefined)

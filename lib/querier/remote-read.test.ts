@@ -20,7 +20,14 @@ import { readChunks, readSamples } from './remote-read.js';
 import { TaskGuard } from './task-guard.js';
 
 const guard = new TaskGuard({ isCancelled: () => false, deadlineMs: Number.POSITIVE_INFINITY, queuedMs: 0 });
-const budget = { seriesMax: 0, chunksMax: 0, samplesMax: 0, memoryBytesMax: 0, answerBytesMax: 0 };
+const budget = {
+  seriesMax: 0,
+  chunksMax: 0,
+  bytesMax: 0,
+  samplesMax: 0,
+  memoryBytesMax: 0,
+  answerBytesMax: 0,
+};
 const STALE = new Float64Array(new BigUint64Array([0x7ff0000000000002n]).buffer);
 
 function source(): MemoryQueryable {

@@ -1,4 +1,5 @@
 import { type Exchange, JSON_TYPE } from '../http/index.js';
+import type { LimitsProvider } from '../limits/index.js';
 import { badData } from './api-error.js';
 import type { Params } from './params.js';
 import { NDJSON_TYPE, parseIncludeMetadata, parseSearch, type SearchHit, searchLines } from './search.js';
@@ -14,6 +15,7 @@ export interface SearchCall {
 
 export interface SearchParts {
   readonly provider: SourceProvider;
+  readonly limits: LimitsProvider;
   readonly nowMs: () => number;
   readonly run: (call: SearchCall, task: QueryTask, snapshot: SourceSnapshot) => Promise<TaskAnswer>;
 }
@@ -32,11 +34,13 @@ export async function answerSearch(
   const name = endpoint === 'metric_names' ? '__name__' : params.get('label');
   if (endpoint === 'label_values' && name === '') throw badData('missing required parameter "label"');
   const wantsMetadata = endpoint === 'metric_names' && parseIncludeMetadata(params);
-  const snapshot = parts.provider.snapshot(tenant, search.startMs, search.endMs);
+  const snapshot = await parts.provider.snapshot(tenant, search.startMs, search.endMs);
   const { sources } = snapshot;
   const selectors = params.getAll('match[]');
   const label = endpoint === 'label_names' ? null : name;
-  const answer = await parts.run(call, { kind: 'search', label, selectors, search, sources }, snapshot);
+  const fetchedBytesMax = parts.limits.of(tenant).maxFetchedBytesPerQuery;
+  const task: QueryTask = { kind: 'search', label, selectors, search, fetchedBytesMax, sources };
+  const answer = await parts.run(call, task, snapshot);
   if (answer.status !== 200) {
     exchange.send(answer.status, JSON_TYPE, answer.body);
     return;

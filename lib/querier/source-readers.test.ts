@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { BlockStore, DEFAULT_FETCH_OPTIONS } from '../blockstore/index.js';
+import { FolderBucket } from '../bucket/index.js';
 import { VarveError } from '../errors/index.js';
 import type { Matcher } from '../matcher/index.js';
-import { BlockReader } from '../tsdb/block/index.js';
-import { BlockCache } from './block-cache.js';
 import { TaskExecutor } from './executor.js';
 import { TIME_MS_MAX, TIME_MS_MIN } from './params.js';
 import { SourceReaders } from './source-readers.js';
@@ -14,7 +14,8 @@ import type { LookupTask } from './task.js';
 /** A block that Prometheus' library wrote. It lies beside the checkout, or where VARVE_SHARED says. */
 const SHARED = process.env['VARVE_SHARED'] ?? join(process.cwd(), '../shared');
 const ULID = '01M7YEQ6GFKXAT4GS3X8BJV064';
-const directory = join(SHARED, 'fixtures/thanos-bucket', ULID);
+const folder = join(SHARED, 'fixtures/thanos-bucket');
+const directory = join(folder, ULID);
 if (!existsSync(directory)) process.stderr.write('SKIPPED: no fixture blocks (set VARVE_SHARED)\n');
 
 function equals(name: string, value: string): Matcher {
@@ -34,8 +35,15 @@ function equals(name: string, value: string): Matcher {
 const describeIf = existsSync(directory) ? describe : describe.skip;
 
 describeIf('a block of Prometheus', () => {
-  const blocks = new BlockCache((path) => BlockReader.open(path), existsSync, 4);
-  const readers = new SourceReaders(blocks, () => {
+  const blocks = new BlockStore({
+    bucket: new FolderBucket(folder),
+    folder,
+    cacheDirectory: '',
+    cacheBytes: { postings: 0, series: 0, chunks: 0 },
+    fetch: DEFAULT_FETCH_OPTIONS,
+    openBlocksMax: 4,
+  });
+  const readers = new SourceReaders(Promise.resolve({ local: blocks, bucket: blocks }), () => {
     throw new VarveError('internal', 'no-head', 'there is no head here');
   });
   const language = {
@@ -51,10 +59,13 @@ describeIf('a block of Prometheus', () => {
   );
   const block: BlockDescriptor = {
     kind: 'block',
-    directory,
+    place: 'bucket',
+    prefix: '',
     ulid: ULID,
     minTimeMs: 0,
     maxTimeMs: TIME_MS_MAX,
+    resolutionMs: 0,
+    missing: [],
   };
   const lookup: LookupTask = {
     selectors: [],
@@ -62,13 +73,14 @@ describeIf('a block of Prometheus', () => {
     maxTimeMs: TIME_MS_MAX,
     limit: 0,
     answerBytesMax: 0,
+    fetchedBytesMax: 0,
     sources: [block],
   };
   const control = { isCancelled: () => false, deadlineMs: Number.POSITIVE_INFINITY, queuedMs: 0 };
 
   async function answerTo(task: Parameters<typeof executor.execute>[0]): Promise<unknown> {
     const { body } = await executor.execute(task, control);
-    readers.tidy(performance.now());
+    await readers.tidy(performance.now());
     return (JSON.parse(Buffer.from(body).toString()) as { data: unknown }).data;
   }
 
@@ -80,7 +92,7 @@ describeIf('a block of Prometheus', () => {
     expect(metrics).toContain('http_requests_total');
     const series = await answerTo({ kind: 'series', ...lookup, selectors: ['http_requests_total'] });
     expect(series).toContainEqual({ __name__: 'http_requests_total', instance: 'a', job: 'api' });
-    expect(blocks.size).toBe(1);
+    expect(blocks.openCount).toBe(1);
   });
 
   test('answers nothing without sources', async () => {

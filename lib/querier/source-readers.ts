@@ -1,36 +1,60 @@
+import type { BlockStore, QueryReads } from '../blockstore/index.js';
 import { mergeQueryables, type Queryable } from '../storage/index.js';
-import { BlockQueryable, type BlockReader } from '../tsdb/block/index.js';
-import type { BlockCache } from './block-cache.js';
+import { toDeletionMasks } from '../tsdb/block/index.js';
 import type { SourceOpener } from './executor.js';
-import type { HeadDescriptor, SourceDescriptor } from './sources.js';
+import { withoutDeleted } from './masked-queryable.js';
+import type { BlockDescriptor, HeadDescriptor, SourceDescriptor } from './sources.js';
 
 /** How often the blocks kept open are checked for existence. */
 const SWEEP_MS = 30_000;
 
+/** The blocks that a query thread reads. */
+export type BlockStores = {
+  /** Those on local disk that are not in the bucket yet. */
+  readonly local: BlockStore;
+  readonly bucket: BlockStore;
+};
+
 /** Opens what a task's sources describe, in a query thread. */
 export class SourceReaders implements SourceOpener {
-  readonly #blocks: BlockCache<BlockReader>;
+  readonly #stores: Promise<BlockStores>;
   readonly #openHead: (head: HeadDescriptor) => Queryable;
   #sweptMs = 0;
 
-  constructor(blocks: BlockCache<BlockReader>, openHead: (head: HeadDescriptor) => Queryable) {
-    this.#blocks = blocks;
+  /** @param stores may still be opening; a failure shows in the queries that need blocks */
+  constructor(stores: Promise<BlockStores>, openHead: (head: HeadDescriptor) => Queryable) {
+    this.#stores = stores;
     this.#openHead = openHead;
   }
 
-  async open(sources: readonly SourceDescriptor[]): Promise<Queryable> {
-    return mergeQueryables(sources.map((source) => this.#openSource(source)));
+  async open(sources: readonly SourceDescriptor[], reads: QueryReads): Promise<Queryable> {
+    const raw = sources.filter((source) => source.kind === 'head' || source.resolutionMs === 0);
+    return mergeQueryables(
+      await Promise.all(
+        raw.map(async (source) =>
+          source.kind === 'head' ? this.#openHeadMasked(source) : this.#openBlock(source, reads),
+        ),
+      ),
+    );
   }
 
   /** To be called between tasks: closes blocks that are too many or gone. */
-  tidy(nowMs: number): void {
-    this.#blocks.trim();
-    if (nowMs - this.#sweptMs < SWEEP_MS) return;
-    this.#sweptMs = nowMs;
-    this.#blocks.sweep();
+  async tidy(nowMs: number): Promise<void> {
+    const isSweeping = nowMs - this.#sweptMs >= SWEEP_MS;
+    if (isSweeping) this.#sweptMs = nowMs;
+    for (const store of Object.values(await this.#stores)) {
+      await store.trim();
+      if (isSweeping) await store.sweep();
+    }
   }
 
-  #openSource(source: SourceDescriptor): Queryable {
-    return source.kind === 'head' ? this.#openHead(source) : new BlockQueryable(this.#blocks.get(source));
+  #openHeadMasked(head: HeadDescriptor): Queryable {
+    const source = this.#openHead(head);
+    return head.masks === undefined ? source : withoutDeleted(source, toDeletionMasks(head.masks));
+  }
+
+  async #openBlock({ place, prefix, ulid, masks }: BlockDescriptor, reads: QueryReads): Promise<Queryable> {
+    const options = masks === undefined ? {} : { masks: toDeletionMasks(masks) };
+    return (await this.#stores)[place].queryable({ prefix, ulid }, reads, options);
   }
 }

@@ -1,5 +1,6 @@
 import type { ExemplarSeries } from '../exemplar/index.js';
 import type { Matcher } from '../matcher/index.js';
+import type { MaskText } from '../tsdb/block/index.js';
 import type { Attachment } from '../workers/index.js';
 
 /**
@@ -15,17 +16,33 @@ export interface HeadDescriptor {
   readonly maxTimeMs: number;
   /** Key of the snapshot's attachment that holds the head's memory, a WebAssembly.Memory. */
   readonly memoryKey: string;
+  /** What must not be shown of it; absent for nothing. */
+  readonly masks?: readonly MaskText[];
 }
 
-/** A block on local disk. */
+/** A time span, ms; the end is exclusive. */
+export interface TimeSpan {
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+}
+
+/** A block. */
 export interface BlockDescriptor {
   readonly kind: 'block';
-  /** Folder of the block, the one that holds `meta.json`. */
-  readonly directory: string;
+  /** `local`: not in the bucket yet, or not long enough. */
+  readonly place: 'local' | 'bucket';
+  /** What the name of its folder begins with, in the bucket or in the folder of local blocks: `<tenant>/`. */
+  readonly prefix: string;
   readonly ulid: string;
   /** First time inclusive, last time exclusive, as in `meta.json`. */
   readonly minTimeMs: number;
   readonly maxTimeMs: number;
+  /** 0 for raw samples, else the width of a window, ms. */
+  readonly resolutionMs: number;
+  /** Of a downsampled block: spans of raw blocks in its time that it was not made from. */
+  readonly missing: readonly TimeSpan[];
+  /** What must not be shown of it; absent for nothing. */
+  readonly masks?: readonly MaskText[];
 }
 
 export type SourceDescriptor = HeadDescriptor | BlockDescriptor;
@@ -69,8 +86,13 @@ export interface HeadStats {
 
 /** What the querier reads from. Implemented by whoever holds the heads and blocks of this process. */
 export interface SourceProvider {
-  /** Sources that may hold samples between the times (inclusive), a consistent set of them at this moment. */
-  snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): SourceSnapshot;
+  /**
+   * Sources that may hold samples between the times (inclusive), a consistent set of them at one moment during the call.
+   * @throws VarveError unavailable when it is not known what blocks there are
+   */
+  snapshot(tenant: string, minTimeMs: number, maxTimeMs: number): Promise<SourceSnapshot>;
+  /** The content of a block's `meta.json`. @throws VarveError `object-not-found` when it is gone meanwhile */
+  blockMeta(block: BlockDescriptor): Promise<Uint8Array>;
   /** Metric name to its metadata, most recent first. */
   metadata(tenant: string): Promise<ReadonlyMap<string, readonly MetricMetadata[]>>;
   /** Exemplars between the times (inclusive) of series that any of the selectors matches, sorted by label set. */

@@ -1,3 +1,5 @@
+import type { BlockCacheBytes, ReadCounts, ReadKind } from '../blockstore/index.js';
+import type { BucketSettings } from '../bucket/index.js';
 import type { MatchType } from '../matcher/index.js';
 import type { EngineOptions, QueryRequest } from '../promql/exec/index.js';
 import type { ReadQuery } from '../wire/index.js';
@@ -11,6 +13,8 @@ export type QueryTask =
   | {
       readonly kind: 'query';
       readonly request: QueryRequest;
+      /** Coarsest downsampled level to read, ms; Infinity to go by range and step. */
+      readonly maxResolutionMs: number;
       readonly withStats: boolean;
       /** Warnings about the request itself. */
       readonly notes: readonly string[];
@@ -45,6 +49,8 @@ export interface LookupTask {
   readonly limit: number;
   /** Longest answer; 0 for no limit. */
   readonly answerBytesMax: number;
+  /** Bytes it may fetch from the bucket; 0 for no limit. */
+  readonly fetchedBytesMax: number;
   readonly sources: readonly SourceDescriptor[];
 }
 
@@ -78,6 +84,8 @@ export interface SearchTask {
   /** Texts of `match[]`. */
   readonly selectors: readonly string[];
   readonly search: SearchParams;
+  /** Bytes it may fetch from the bucket; 0 for no limit. */
+  readonly fetchedBytesMax: number;
   readonly sources: readonly SourceDescriptor[];
 }
 
@@ -122,6 +130,8 @@ export interface TaskAnswer {
   readonly body: Uint8Array<ArrayBuffer>;
   /** null for everything but evaluated queries. */
   readonly figures: QueryFigures | null;
+  /** null when nothing was read. */
+  readonly reads: BlockReads | null;
 }
 
 /** What an evaluated query cost. */
@@ -132,11 +142,26 @@ export interface QueryFigures {
   readonly evalSeconds: number;
 }
 
+/** What a task read of blocks in a bucket that is not a folder, by kind. */
+export type BlockReads = Readonly<Record<ReadKind, ReadCounts>>;
+
+/** How a query thread gets at blocks. */
+export interface BlockAccess {
+  readonly bucket: BucketSettings;
+  /** Folder of the blocks that are not in the bucket yet; '' when this process makes none. */
+  readonly localFolder: string;
+  /** Folder of index-headers. */
+  readonly cacheFolder: string;
+  /** Memory of each thread. */
+  readonly cacheBytes: BlockCacheBytes;
+  /** Blocks that each thread keeps open between queries. */
+  readonly openBlocksMax: number;
+}
+
 /** What every query thread is given when it starts. */
 export interface QueryWorkerData {
   readonly engine: EngineOptions;
-  /** Blocks a thread keeps open between queries. */
-  readonly openBlocksMax: number;
+  readonly blocks: BlockAccess;
   /** How far the thread gives way to others, 0 to 19. */
   readonly nice: number;
 }

@@ -56,10 +56,11 @@ export async function warmUp(
       lookbackMs: 0,
       limit: 0,
     };
-    const fetchLimits = { seriesMax: 0, chunksMax: 0 };
+    const fetchLimits = { seriesMax: 0, chunksMax: 0, bytesMax: 0 };
     return {
       kind: 'query',
       request,
+      maxResolutionMs: 0,
       withStats: false,
       notes: [],
       fetchLimits,

@@ -34,6 +34,12 @@ interface Instance {
 /** The helping side of parallel queries, in a query thread that has no query of its own. */
 export class QueryHelper {
   private readonly instances = new Map<number, Instance>();
+  private readonly onDrop: (byteCount: number) => void;
+
+  /** @param onDrop told of memory that nobody may hold any more: V8 counts it as little, and collects it late */
+  constructor(onDrop: (byteCount: number) => void = () => {}) {
+    this.onDrop = onDrop;
+  }
 
   /**
    * Works on the query of another thread until it has ended. Returns soon after `isWanted` says so, when there is
@@ -57,16 +63,21 @@ export class QueryHelper {
       Atomics.sub(words, CONTROL.active, 1);
       Atomics.notify(words, CONTROL.active);
     }
-    if (memory.buffer.byteLength > KEPT_BYTES_MAX) this.instances.delete(request.coordinator);
+    if (memory.buffer.byteLength > KEPT_BYTES_MAX) this.drop(request.coordinator);
+  }
+
+  private drop(coordinator: number): void {
+    const byteCount = this.instances.get(coordinator)?.memory.buffer.byteLength ?? 0;
+    if (this.instances.delete(coordinator)) this.onDrop(byteCount);
   }
 
   private instanceFor({ coordinator, memoryNumber, memory, control }: HelpRequest): Instance {
     const known = this.instances.get(coordinator);
     if (known?.memoryNumber === memoryNumber) return known;
-    this.instances.delete(coordinator);
+    this.drop(coordinator);
     for (const oldest of this.instances.keys()) {
       if (this.instances.size < KEPT_MAX) break;
-      this.instances.delete(oldest);
+      this.drop(oldest);
     }
     const jobs = Array.from({ length: JOBS_MAX }, (_, job) => new SharedJob(control, job));
     const functions = instantiate<QueryExports>(memory);
