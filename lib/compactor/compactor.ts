@@ -14,12 +14,14 @@ import type { Service } from '../service/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
 import { DeletionKeeper, type TenantDeletions } from './deletion-keeper.js';
 import type { Engine } from './engine.js';
+import { Heart } from './heart.js';
 import type { Blocked, Job } from './job.js';
 import { JobBoard, type JobView } from './job-board.js';
 import { JobRunner } from './job-runner.js';
 import { type Lease, LeaseTaker } from './lease.js';
 import { CompactorMetrics, resolutionName } from './metrics.js';
 import type { Owners } from './owners.js';
+import { Pauses } from './pauses.js';
 import { type Plan, planTenant } from './plan.js';
 import type { DownsampleSpans } from './plan-downsampling.js';
 import { Quarantine } from './quarantine.js';
@@ -79,7 +81,6 @@ interface QueuedJob {
   readonly job: Job;
 }
 
-const HEARTBEATS_PER_EXPIRY = 10;
 /** Uploads that never ended, and leases that nobody gave back, are looked for this often, ms. */
 const LEFTOVERS_EVERY_MS = 3_600_000;
 
@@ -107,8 +108,7 @@ export class Compactor implements Service {
   /** Leases for cleaning, kept as long as this process lives. */
   readonly #cleanLeases = new Map<string, Lease>();
   readonly #runningKeys = new Set<string>();
-  /** Ends the pauses between rounds. */
-  readonly #pauses = new Set<() => void>();
+  readonly #pauses = new Pauses();
   /** Whether the next round must not plan with an earlier listing. */
   #mustLook = false;
   #loops: readonly Promise<void>[] = [];
@@ -153,7 +153,7 @@ export class Compactor implements Service {
   /** Begins the next round of either kind now, to see what was asked for. */
   wake(): void {
     this.#mustLook = true;
-    for (const wake of this.#pauses) wake();
+    this.#pauses.end();
   }
 
   jobs(): JobView[] {
@@ -277,7 +277,7 @@ export class Compactor implements Service {
       } catch (error) {
         this.#parts.logger.error({ error: messageOf(error) }, `${name} failed, it is tried again`);
       }
-      if (!signal.aborted) await pause(intervalMs, signal, this.#pauses);
+      if (!signal.aborted) await this.#pauses.wait(intervalMs, signal);
     }
   }
 
@@ -493,40 +493,6 @@ export class Compactor implements Service {
   }
 }
 
-/** Keeps a lease alive while a job runs, and ends the job when it is lost. */
-class Heart {
-  readonly #lease: Lease;
-  readonly #expiryMs: number;
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly signal: AbortSignal;
-  #lastMs = performance.now();
-
-  constructor(lease: Lease, expiryMs: number, stopping: AbortSignal) {
-    this.#lease = lease;
-    this.#expiryMs = expiryMs;
-    this.signal = AbortSignal.any([this.#controller.signal, stopping]);
-    this.#timer = setInterval(() => void this.#beat(), Math.max(10, expiryMs / HEARTBEATS_PER_EXPIRY));
-    this.#timer.unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  async #beat(): Promise<void> {
-    let isHeld: boolean;
-    try {
-      isHeld = await this.#lease.beat();
-      this.#lastMs = performance.now();
-    } catch {
-      // The bucket does not answer: the lease stays until others could take it.
-      isHeld = performance.now() - this.#lastMs < this.#expiryMs / 2;
-    }
-    if (!isHeld) this.#controller.abort(new VarveError('cancelled', 'job-overtaken', 'the lease was lost'));
-  }
-}
-
 /** Tenants take turns; the jobs of each keep their order. */
 function fairOrder(jobs: readonly QueuedJob[]): QueuedJob[] {
   const byTenant = new Map<string, QueuedJob[]>();
@@ -541,19 +507,4 @@ function fairOrder(jobs: readonly QueuedJob[]): QueuedJob[] {
 
 function isGivenUp(error: unknown): boolean {
   return error instanceof VarveError && (error.kind === 'cancelled' || error.code === 'block-vanished');
-}
-
-function pause(ms: number, signal: AbortSignal, wakes: Set<() => void>): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      wakes.delete(end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener('abort', end);
-    wakes.add(end);
-  });
 }
