@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Bucket, BucketSettings } from '../../lib/bucket/index.js';
+import { type Bucket, type BucketSettings, bucketFolder } from '../../lib/bucket/index.js';
 import type { BlockCatalog, DeletionCatalog } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import { type Config, renderConfig, renderFlags } from '../../lib/config/index.js';
@@ -140,7 +140,8 @@ export function buildQuerier(parts: QuerierParts): Module {
     { ...apiParts, bucket: objects, deletions, rewriteNow },
   ).mount(parts.server);
   const { cacheFolder, bucket } = data.blocks;
-  const headers = bucket.url.kind === 'folder' ? null : new HeaderCleaner(cacheFolder, parts.catalog, logger);
+  const headers =
+    bucketFolder(bucket) !== null ? null : new HeaderCleaner(cacheFolder, parts.catalog, logger);
   return {
     name: 'query-threads',
     needs: ['storage'],

@@ -13,6 +13,7 @@ import { isBlockName } from '../tsdb/block/index.js';
  *     <tenant>/deletions/ended/<ULID>.json               Varve: a deletion that is over, kept for some days
  *     <tenant>/deletions/checked/<ULID>.<rule>.<rule>…   Varve: a block that holds nothing of what these rules delete
  *     __markers__/<tenant>/tenant-deletion-mark.json     the tenant is to be deleted
+ *     __varve_cluster/…                                  Varve: which processes are alive (lib/membership)
  */
 export const TENANT_MARKERS = '__markers__/';
 export const MARK_KINDS = ['deletion', 'no-compact', 'no-downsample'] as const;

@@ -1,7 +1,8 @@
 import type { BlockStore, QueryReads } from '../blockstore/index.js';
 import { mergeQueryables, type Queryable } from '../storage/index.js';
-import { toDeletionMasks } from '../tsdb/block/index.js';
+import { type MaskText, toDeletionMasks } from '../tsdb/block/index.js';
 import type { SourceOpener } from './executor.js';
+import { type LevelBlock, leveledQueryable, type RecentSource } from './levels.js';
 import { withoutDeleted } from './masked-queryable.js';
 import type { BlockDescriptor, HeadDescriptor, SourceDescriptor } from './sources.js';
 
@@ -27,15 +28,29 @@ export class SourceReaders implements SourceOpener {
     this.#openHead = openHead;
   }
 
-  async open(sources: readonly SourceDescriptor[], reads: QueryReads): Promise<Queryable> {
-    const raw = sources.filter((source) => source.kind === 'head' || source.resolutionMs === 0);
-    return mergeQueryables(
-      await Promise.all(
-        raw.map(async (source) =>
-          source.kind === 'head' ? this.#openHeadMasked(source) : this.#openBlock(source, reads),
-        ),
-      ),
-    );
+  async open(
+    sources: readonly SourceDescriptor[],
+    reads: QueryReads,
+    maxResolutionMs = 0,
+  ): Promise<Queryable> {
+    const stores = await this.#stores;
+    const blocks: LevelBlock[] = [];
+    const recent: RecentSource[] = [];
+    for (const source of sources) {
+      if (source.kind === 'head') recent.push({ ...source, queryable: this.#openMasked(source) });
+      else blocks.push(describe(source, stores, reads));
+    }
+    const masks = toDeletionMasks(masksOf(sources));
+    if (blocks.some(({ resolutionMs }) => resolutionMs > 0)) {
+      return leveledQueryable({ blocks, recent, maxResolutionMs, masks });
+    }
+    const opened = await Promise.all(blocks.map((block) => block.open({ masks })));
+    return mergeQueryables([...opened, ...recent.map(({ queryable }) => queryable)]);
+  }
+
+  #openMasked(head: HeadDescriptor): Queryable {
+    const source = this.#openHead(head);
+    return head.masks === undefined ? source : withoutDeleted(source, toDeletionMasks(head.masks));
   }
 
   /** To be called between tasks: closes blocks that are too many or gone. */
@@ -47,14 +62,17 @@ export class SourceReaders implements SourceOpener {
       if (isSweeping) await store.sweep();
     }
   }
+}
 
-  #openHeadMasked(head: HeadDescriptor): Queryable {
-    const source = this.#openHead(head);
-    return head.masks === undefined ? source : withoutDeleted(source, toDeletionMasks(head.masks));
-  }
+/** All masks, each once: blocks pass over those that don't touch them. */
+function masksOf(sources: readonly SourceDescriptor[]): readonly MaskText[] {
+  return [...new Set(sources.flatMap(({ masks }) => masks ?? []))];
+}
 
-  async #openBlock({ place, prefix, ulid, masks }: BlockDescriptor, reads: QueryReads): Promise<Queryable> {
-    const options = masks === undefined ? {} : { masks: toDeletionMasks(masks) };
-    return (await this.#stores)[place].queryable({ prefix, ulid }, reads, options);
-  }
+function describe(block: BlockDescriptor, stores: BlockStores, reads: QueryReads): LevelBlock {
+  const { place, prefix, ulid, minTimeMs, maxTimeMs, resolutionMs, sources, group } = block;
+  return {
+    ...{ minTimeMs, maxTimeMs, resolutionMs, sources, group },
+    open: (options) => stores[place].queryable({ prefix, ulid }, reads, options),
+  };
 }
