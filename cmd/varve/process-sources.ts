@@ -90,7 +90,9 @@ function withMasks(source: SourceDescriptor, all: readonly MaskText[]): SourceDe
   const masks = all.filter(
     (mask) => mask.minTimeMs <= source.maxTimeMs && mask.maxTimeMs >= source.minTimeMs,
   );
-  return masks.length === 0 ? source : { ...source, masks };
+  if (masks.length === 0) return source;
+  // Most have all of them: one list, which is sent to a thread once.
+  return { ...source, masks: masks.length === all.length ? all : masks };
 }
 
 /** The local blocks whose samples no raw block of the bucket holds as well. */

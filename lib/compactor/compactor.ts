@@ -308,6 +308,8 @@ export class Compactor implements Service {
   async #keepDeletions(tenant: string, listing: TenantListing): Promise<void> {
     const deletions = await this.#keeper.read(tenant, listing);
     this.#deletions.set(tenant, deletions);
+    const requests = deletions.rules.filter(({ request }) => request !== null);
+    this.#metrics.deletions.labels(tenant).set(requests.length);
     if (!listing.hasDeletions) return;
     await this.#keeper.retire(tenant, listing.index, deletions);
     if (this.#isSweepDue(tenant)) await this.#keeper.sweep(tenant, listing.index, deletions);
