@@ -1,7 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bucket, objectNotFound } from '../../lib/bucket/index.js';
-import { type BlockCatalog, groupLabels, type IndexedBlock, metaName } from '../../lib/bucketindex/index.js';
+import {
+  type BlockCatalog,
+  type DeletionCatalog,
+  groupLabels,
+  type IndexedBlock,
+  metaName,
+} from '../../lib/bucketindex/index.js';
 import type { Ingester, LocalBlock, LocalBlocks } from '../../lib/ingester/index.js';
 import {
   type BlockDescriptor,
@@ -9,12 +15,14 @@ import {
   type SourceDescriptor,
   type SourceProvider,
 } from '../../lib/querier/index.js';
+import type { MaskText } from '../../lib/tsdb/block/index.js';
 import type { Attachment } from '../../lib/workers/index.js';
 
 export interface ProcessSourcesParts {
   readonly ingester: Ingester;
   readonly localBlocks: LocalBlocks;
   readonly catalog: BlockCatalog;
+  readonly deletions: DeletionCatalog;
   readonly bucket: Bucket;
 }
 
@@ -33,6 +41,7 @@ export function processSources({
   ingester,
   localBlocks,
   catalog,
+  deletions,
   bucket,
 }: ProcessSourcesParts): SourceProvider {
   return {
@@ -50,7 +59,10 @@ export function processSources({
         local.release();
       };
       try {
-        const found = await catalog.blocks(tenant, minTimeMs - LEVEL_BEFORE_MS, maxTimeMs + LEVEL_BEHIND_MS);
+        const [found, masks] = await Promise.all([
+          catalog.blocks(tenant, minTimeMs - LEVEL_BEFORE_MS, maxTimeMs + LEVEL_BEHIND_MS),
+          deletions.masks(tenant),
+        ]);
         const isLeveled = found.some(({ facts }) => facts !== null && facts.resolution > 0);
         const fromMs = isLeveled ? minTimeMs - LEVEL_BEFORE_MS : minTimeMs;
         const toMs = isLeveled ? maxTimeMs + LEVEL_BEHIND_MS : maxTimeMs;
@@ -68,7 +80,11 @@ export function processSources({
           sources.push({ kind: 'head', minTimeMs: EARLIEST_MS, maxTimeMs: held.maxTimeMs, memoryKey });
           attachments.push({ key: memoryKey, value: held.view.memory });
         }
-        return { sources, attachments, release };
+        return {
+          sources: masks.length === 0 ? sources : sources.map((source) => withMasks(source, masks)),
+          attachments,
+          release,
+        };
       } catch (error) {
         release();
         throw error;
@@ -83,6 +99,16 @@ export function processSources({
       ingester.exemplars(tenant, matcherSets, minTimeMs, maxTimeMs),
     headStats: async (tenant, limit) => ingester.statistics(tenant, limit) ?? EMPTY_HEAD_STATS,
   };
+}
+
+/** A source with the masks that touch its time. */
+function withMasks(source: SourceDescriptor, all: readonly MaskText[]): SourceDescriptor {
+  const masks = all.filter(
+    (mask) => mask.minTimeMs <= source.maxTimeMs && mask.maxTimeMs >= source.minTimeMs,
+  );
+  if (masks.length === 0) return source;
+  // Most have all of them: one list, which is sent to a thread once.
+  return { ...source, masks: masks.length === all.length ? all : masks };
 }
 
 /** The local blocks whose samples no raw block of the bucket holds as well. */

@@ -10,8 +10,9 @@ import { SeededPrng } from '../prng/index.js';
 import type { QueryResult } from '../promql/exec/index.js';
 import { encodePoints } from '../promql/testing/index.js';
 import { ArrayArena, mergeQueryables, type Queryable } from '../storage/index.js';
-import { writeTestBlock } from '../tsdb/block/testing.js';
+import { writeTestBlock } from '../tsdb/block/testing/index.js';
 import { samplesOfXor } from '../tsdb/downsample/index.js';
+import { leveledQueryable } from './levels.js';
 import {
   ask,
   DAY,
@@ -26,8 +27,7 @@ import {
   valuesOf,
   writeLevel,
   writeRaw,
-} from './level-testing.js';
-import { leveledQueryable } from './levels.js';
+} from './testing/level-fixture.js';
 
 /**
  * Four days of gauges and counters as raw blocks of a day, and the levels made from them. What a query says over levels

@@ -1,17 +1,17 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { SeededPrng } from '../prng/index.js';
+import type { SeededPrng } from '../../prng/index.js';
 import {
   createQueryEngine,
   type HelpDesk,
   type QueryEngine,
   type QueryResult,
-} from '../promql/exec/index.js';
-import type { Queryable } from '../storage/index.js';
-import { BlockQueryable, BlockReader } from '../tsdb/block/index.js';
-import { type TestSeries, testSeries, writeTestBlock } from '../tsdb/block/testing.js';
-import { downsampleBlocks } from '../tsdb/downsample/index.js';
-import type { LevelBlock } from './levels.js';
+} from '../../promql/exec/index.js';
+import type { Queryable } from '../../storage/index.js';
+import { BlockQueryable, BlockReader } from '../../tsdb/block/index.js';
+import { type TestSeries, testSeries, writeTestBlock } from '../../tsdb/block/testing/index.js';
+import { downsampleBlocks } from '../../tsdb/downsample/index.js';
+import type { LevelBlock } from '../levels.js';
 
 /** Blocks of all resolutions for tests, and queries over any of them. */
 
