@@ -60,11 +60,18 @@ export function bucketFailure(action: string, where: string, thrown: unknown): V
   });
 }
 
+/** What the SDK puts before the message of an error that it does not take for one. */
+const WRAPPER = /^AWS SDK error wrapper for (\w*Error: )?/;
+
 function describe(thrown: unknown, name: string, message: string): string {
-  // Of broken connections SDK and Node say "TimeoutError" and "aborted".
-  if ((thrown as ServiceFault | null)?.code === 'ECONNRESET') return 'the connection broke (ECONNRESET)';
-  if (name === '' || name === 'Error' || message.startsWith(name)) return message;
-  return message === '' ? name : `${name}: ${message}`;
+  // Further lines are advice on debugging the SDK.
+  const text = message.replace(WRAPPER, '').split('\n', 1)[0] ?? '';
+  // SDK and Node call it "TimeoutError" and "aborted".
+  const isBroken =
+    (thrown as ServiceFault | null)?.code === 'ECONNRESET' || /ECONNRESET|^aborted$/.test(text);
+  if (isBroken) return 'the connection broke (ECONNRESET)';
+  if (name === '' || name === 'Error' || text.startsWith(name)) return text;
+  return text === '' ? name : `${name}: ${text}`;
 }
 
 function isTransient(status: number, name: string): boolean {
