@@ -18,7 +18,7 @@ import { TenantStore } from './tenant-store.js';
 export interface IngesterOptions {
   /** Logs stand at `<dataDir>/tsdb/<tenant>/wal`. */
   readonly dataDir: string;
-  /** Blocks are written to `<blockDir>/<tenant>/<ULID>`. */
+  /** Blocks are cut into `<blockDir>/<tenant>/<ULID>`: the folder of `LocalBlocks`. */
   readonly blockDir: string;
   readonly blockRangeMs: number;
   readonly headMemoryBytesMax: number;
@@ -36,7 +36,10 @@ export interface IngesterParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Makes new blocks of a tenant visible to queries that begin after it resolves. */
+  /**
+   * Makes new blocks of a tenant visible to queries that begin after it resolves. When it throws, the cut is made again
+   * later, into other blocks.
+   */
   readonly onBlocks: (tenant: string, blocks: readonly CutBlock[]) => Promise<void>;
 }
 

@@ -175,8 +175,9 @@ export class TenantStore {
       return [];
     }
     const blocks = await this.#writeBlocks(Math.max(upToMs, this.#markedEndMs));
-    await writeCutMark(this.#options.directory, { segment, timeMs: upToMs });
+    // Before the mark: should that fail, the blocks that were written are known all the same, and go into the bucket.
     await this.#options.onBlocks(blocks);
+    await writeCutMark(this.#options.directory, { segment, timeMs: upToMs });
     // Queries that began before the blocks were visible still need the marked chunks.
     await this.head.drained();
     const removedSeries = await this.head.dropMarked();
