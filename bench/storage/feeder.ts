@@ -78,7 +78,9 @@ class Feeder {
     this.#roundsMax = Math.max(1, Math.floor(SPAN_PER_REQUEST_MS / plan.intervalMs));
     for (let first = 0; first < plan.series; first += SERIES_PER_REQUEST) {
       const seriesCount = Math.min(SERIES_PER_REQUEST, plan.series - first);
-      this.#bodies.push(new HistoryBody({ ...plan, firstSeries: first, seriesCount, roundsMax: this.#roundsMax }));
+      this.#bodies.push(
+        new HistoryBody({ ...plan, firstSeries: first, seriesCount, roundsMax: this.#roundsMax }),
+      );
     }
   }
 

@@ -83,7 +83,9 @@ export async function settle(
     const nowMs = performance.now();
     if (nowMs - startedMs > SETTLE_TIMEOUT_MS) throw new Error(`${left} jobs are left after four hours`);
     if (nowMs - saidMs > 20_000) {
-      progress(left === null ? 'waiting for the age of new blocks' : `compacting: ${left} jobs planned at least`);
+      progress(
+        left === null ? 'waiting for the age of new blocks' : `compacting: ${left} jobs planned at least`,
+      );
       saidMs = nowMs;
     }
     await pause(LOOK_MS);

@@ -1,6 +1,11 @@
 import { DEFAULT_TENANT } from '../../e2e/varve.js';
 import type { Bucket } from '../../lib/bucket/index.js';
-import { coveredBlocks, type KnownBlock, listTenant, type TenantListing } from '../../lib/bucketindex/index.js';
+import {
+  coveredBlocks,
+  type KnownBlock,
+  listTenant,
+  type TenantListing,
+} from '../../lib/bucketindex/index.js';
 import { planTenant } from '../../lib/compactor/index.js';
 import { HOUR_MS, type Setup } from './setup.js';
 import { FIRST_LEVEL_WAIT_MS } from './store.js';

@@ -96,7 +96,9 @@ export function nextValue(series: number, round: number, previous: number, isRes
       return from + Math.floor(random * busy * 6e9) / 1e9;
     // Free memory in pages, about a mean.
     case 3:
-      return Math.max(1, Math.round(from / PAGE + (random - 0.5) * 400 + (120_000 - from / PAGE) / 2000)) * PAGE;
+      return (
+        Math.max(1, Math.round(from / PAGE + (random - 0.5) * 400 + (120_000 - from / PAGE) / 2000)) * PAGE
+      );
     // Load in hundredths.
     case 4:
       return Math.max(0.01, Math.round((from * 0.98 + busy * 0.08 + (random - 0.5) * 0.4) * 100) / 100);
