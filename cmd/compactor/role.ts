@@ -3,13 +3,15 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Bucket } from '../../lib/bucket/index.js';
 import type { Clock } from '../../lib/clock/index.js';
-import { Compactor, mountCompactor, soleOwner, ThreadEngine } from '../../lib/compactor/index.js';
+import { Compactor, mountCompactor, SharedOwners, ThreadEngine } from '../../lib/compactor/index.js';
 import { type Config, parseBlockRanges } from '../../lib/config/index.js';
 import { VarveError } from '../../lib/errors/index.js';
 import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
-import type { Module } from '../../lib/service/index.js';
+import { BucketMembership } from '../../lib/membership/index.js';
+import type { Module, Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+import { DataLock } from '../varve/data-lock.js';
 
 export interface CompactorRoleParts {
   readonly config: Config;
@@ -26,19 +28,33 @@ export interface CompactorRoleParts {
 /** An index is written again at least this often: readers refuse one that is an hour old. */
 const INDEX_REFRESH_MS = 600_000;
 
-/** Mounts the compactor's pages and returns its module. */
-export function buildCompactor(parts: CompactorRoleParts): Module {
-  const { config, server, logger } = parts;
+/**
+ * Mounts the compactor's pages and returns its modules. The work is shared with all compactors on the same bucket,
+ * which find one another through it.
+ */
+export function buildCompactor(parts: CompactorRoleParts): readonly Module[] {
+  const { bucket, config, metrics, server } = parts;
+  const logger = parts.logger.child({ component: 'compactor' });
   const settings = config.compactor;
   const folder = resolve(settings.dataDir === '' ? join(config.dataDir, 'compactor') : settings.dataDir);
   const rangesMs = parseBlockRanges(settings.blockRanges)!;
   checkRanges(config, rangesMs);
-  let holder = '';
+  const { heartbeatPeriodMs, heartbeatTimeoutMs } = config.membership;
+  checkHeartbeats(heartbeatPeriodMs, heartbeatTimeoutMs);
+  let holder = config.instanceId;
+  const id = () => {
+    if (holder === '') holder = keptId(folder);
+    return holder;
+  };
+  const membership = new BucketMembership({
+    ...{ bucket, logger, metrics },
+    options: { group: 'compactors', id, periodMs: heartbeatPeriodMs, timeoutMs: heartbeatTimeoutMs },
+  });
   const compactor = new Compactor({
     ...parts,
-    logger: logger.child({ component: 'compactor' }),
+    logger,
     engine: new ThreadEngine(),
-    owners: soleOwner,
+    owners: new SharedOwners(id, () => membership.members().map((member) => member.id)),
     options: {
       rangesMs,
       compactionIntervalMs: settings.compactionIntervalMs,
@@ -52,17 +68,38 @@ export function buildCompactor(parts: CompactorRoleParts): Module {
       downsampling: settings.downsamplingEnabled
         ? { hourMs: settings.downsampling1hRangeMs, dayMs: settings.downsampling1dRangeMs }
         : null,
-      holder: () => {
-        if (holder === '') holder = instanceId(folder);
-        return holder;
-      },
+      holder: id,
       leaseExpiryMs: settings.leaseExpiryMs,
       scratchFolder: join(folder, 'scratch'),
       scratchBytesMax: settings.maxScratchBytes,
     },
   });
   mountCompactor(server, compactor, config);
-  return { name: 'compactor', needs: ['runtime-config', 'storage'], service: compactor };
+  return [
+    { name: 'compactor-folder', needs: [], service: lockOf(folder) },
+    { name: 'compactor-members', needs: ['storage', 'compactor-folder'], service: membership },
+    { name: 'compactor', needs: ['runtime-config', 'storage', 'compactor-members'], service: compactor },
+  ];
+}
+
+/** Two processes in one folder would empty each other's scratch and have one name. */
+function lockOf(folder: string): Service {
+  let lock: DataLock | null = null;
+  return {
+    start: async () => {
+      lock = await DataLock.take(folder);
+    },
+    stop: async () => lock?.release(),
+  };
+}
+
+function checkHeartbeats(periodMs: number, timeoutMs: number): void {
+  if (periodMs > 0 && timeoutMs > periodMs) return;
+  throw new VarveError(
+    'client',
+    'config-invalid',
+    'membership.heartbeat_timeout must be longer than membership.heartbeat_period, and neither may be 0',
+  );
 }
 
 /** Spans of coarser blocks are made of whole finer ones. */
@@ -78,7 +115,7 @@ function checkRanges(config: Config, rangesMs: readonly number[]): void {
 }
 
 /** A name that a restart keeps, so that the jobs of the life before can be gone on with at once. */
-function instanceId(folder: string): string {
+function keptId(folder: string): string {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, 'instance-id');
   try {

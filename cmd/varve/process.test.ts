@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -11,9 +11,11 @@ let folder = '';
 let running: VarveProcess;
 let base = '';
 let flushed: string[] = [];
+let configs = 0;
 
 function configOf(...flags: string[]): Config {
-  const commandLine = loadConfig([`--bucket=file:${folder}`, '--http-listen=127.0.0.1:0', ...flags], {});
+  const own = [`--data-dir=${join(folder, `data-${configs++}`)}`, `--bucket=file:${join(folder, 'bucket')}`];
+  const commandLine = loadConfig([...own, '--http-listen=127.0.0.1:0', ...flags], {});
   if (commandLine.command !== 'run') throw new Error('not a configuration');
   return commandLine.config;
 }
@@ -109,5 +111,54 @@ describe('a process', () => {
     const config = configOf(`--http-listen=127.0.0.1:${running.server.address.port}`);
     const other = await buildProcess(config, silentLogger, { withProcessMetrics: false });
     await expect(other.group.start()).rejects.toThrow('EADDRINUSE');
+  });
+});
+
+describe('a process that is only a compactor', () => {
+  let compactor: VarveProcess;
+  let url = '';
+
+  beforeAll(async () => {
+    const config = configOf('--target=compactor', '--instance-id=c-1');
+    compactor = await buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await compactor.group.start();
+    url = `http://127.0.0.1:${compactor.server.address.port}`;
+  });
+
+  afterAll(async () => {
+    expect(await compactor.group.stop()).toBe(true);
+    expect(existsSync(join(folder, 'bucket/__varve_cluster/compactors/c-1.json'))).toBe(false);
+  });
+
+  test.each([
+    ['/ready', 200, 'ready\n'],
+    ['/-/healthy', 200, 'Varve is healthy.\n'],
+    ['/config', 200, 'instance_id: c-1'],
+    ['/metrics', 200, 'varve_compactor_runs_started_total 1'],
+    ['/metrics', 200, 'varve_membership_members{group="compactors"}'],
+    ['/compactor/jobs', 200, '"jobs":[]'],
+    ['/compactor/tenants', 200, '"tenants":[]'],
+    ['/ingester/flush', 501, 'this process has no ingester'],
+    ['/api/v1/push', 501, 'takes no samples'],
+    ['/prometheus/api/v1/query?query=1', 501, 'answers no queries'],
+    ['/prometheus/-/ready', 200, 'ready\n'],
+    ['/nothing', 404, '404'],
+  ])('answers %s with %d', async (path, status, part) => {
+    const response = await fetch(url + path);
+    expect([response.status, await response.text()]).toEqual([status, expect.stringContaining(part)]);
+  });
+
+  test('starts no ingester and no query threads', async () => {
+    expect(await (await fetch(`${url}/metrics`)).text()).not.toMatch(/varve_(ingester|query)/);
+    expect(compactor.group.order).not.toContain('query-threads');
+  });
+
+  test('keeps a second one off its folder', async () => {
+    const config = { ...configOf('--target=compactor'), dataDir: join(folder, `data-${configs - 1}`) };
+    const first = await buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await first.group.start();
+    const second = await buildProcess(config, silentLogger, { withProcessMetrics: false });
+    await expect(second.group.start()).rejects.toMatchObject({ code: 'data-dir-locked' });
+    await first.group.stop();
   });
 });

@@ -2,18 +2,15 @@ import { systemClock } from '../../lib/clock/index.js';
 import { type Config, RuntimeFile } from '../../lib/config/index.js';
 import { HttpServer, mountPush } from '../../lib/http/index.js';
 import { TenantLimits } from '../../lib/limits/index.js';
+import type { BuildInfo } from '../../lib/querier/index.js';
 import { type Module, ServiceGroup } from '../../lib/service/index.js';
 import { type Logger, Metrics } from '../../lib/telemetry/index.js';
 import { buildCompactor } from '../compactor/role.js';
 import { buildQuerier } from '../querier/role.js';
+import { mountAbsent } from './absent-routes.js';
 import { mountAdmin } from './admin-routes.js';
-import {
-  bucketSettings,
-  buildStorage,
-  localBlocksFolder,
-  type Storage,
-  type StorageParts,
-} from './storage.js';
+import { bucketSettings, buildBucketStorage } from './bucket-storage.js';
+import { buildStorage, localBlocksFolder, type Storage, type StorageParts } from './storage.js';
 import { VERSION } from './version.js';
 
 /** Replaceable parts, for tests and for other storage. */
@@ -39,7 +36,8 @@ export async function buildProcess(
   const limits = new TenantLimits(config.limits);
   const server = new HttpServer(config.http, metrics, logger);
   const storageParts: StorageParts = { config, limits, metrics, logger, clock: systemClock };
-  const storage = await (options.buildStorage ?? buildStorage)(storageParts);
+  const build = config.target.includes('all') ? buildStorage : buildBucketStorage;
+  const storage = await (options.buildStorage ?? build)(storageParts);
 
   if (storage.push !== null) {
     mountPush(
@@ -53,56 +51,61 @@ export async function buildProcess(
       metrics,
     );
   }
-  const querier = buildQuerier({
-    config,
-    provider: storage.sources,
-    server,
-    limits,
-    metrics,
-    logger,
-    clock: systemClock,
-    bucket: bucketSettings(config),
-    catalog: storage.catalog,
-    localBlocks: localBlocksFolder(config),
-    workerScript: options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url),
-    buildInfo: {
-      application: config.http.grafanaApplication,
-      version: VERSION,
-      revision: '',
-      branch: '',
-      buildDate: '',
-      repository: '',
-      features: {
-        ruler_config_api: 'false',
-        alertmanager_config_api: 'false',
-        query_sharding: 'false',
-        federated_rules: 'false',
-      },
-    },
-  });
-  const { bucket, catalog } = storage;
-  const onIndex = (tenant: string) => catalog.invalidate(tenant);
-  const compactor = buildCompactor({
-    ...{ config, bucket, server, limits, metrics, logger, clock: systemClock, onIndex },
-  });
+  const common = { config, server, limits, metrics, logger, clock: systemClock };
+  const { bucket, sources, catalog } = storage;
+  const workerScript =
+    options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url);
+  const roles: readonly Module[] = [
+    ...(sources === null || catalog === null
+      ? []
+      : [
+          buildQuerier({
+            ...common,
+            provider: sources,
+            catalog,
+            bucket: bucketSettings(config),
+            localBlocks: localBlocksFolder(config),
+            workerScript,
+            buildInfo: buildInfo(config),
+          }),
+        ]),
+    ...buildCompactor({ ...common, bucket, onIndex: (tenant) => catalog?.invalidate(tenant) }),
+  ];
   mountAdmin({ server, config, limits, metrics, storage, state: () => group.state });
+  mountAbsent(server, storage);
 
   const modules: readonly Module[] = [
     // Listens from the start, so that health can be asked during a long replay; other routes answer 503 until then.
     { name: 'http', needs: [], service: server },
     { name: 'runtime-config', needs: [], service: runtimeConfigService(config, limits, logger) },
     { name: 'storage', needs: ['runtime-config'], service: storage },
-    querier,
-    compactor,
+    ...roles,
     // Last to start and first to stop: requests are let in when all the rest runs and are finished before it stops.
     {
       name: 'traffic',
-      needs: ['http', 'storage', querier.name, compactor.name],
+      needs: ['http', 'storage', ...roles.map(({ name }) => name)],
       service: { start: async () => server.open(), stop: () => server.stop() },
     },
   ];
   const group = new ServiceGroup(modules, logger);
   return { group, server };
+}
+
+function buildInfo(config: Config): BuildInfo {
+  return {
+    application: config.http.grafanaApplication,
+    version: VERSION,
+    revision: '',
+    branch: '',
+    buildDate: '',
+    repository: '',
+    features: {
+      ruler_config_api: 'false',
+      alertmanager_config_api: 'false',
+      query_sharding: 'false',
+      federated_rules: 'false',
+    },
+  };
 }
 
 function runtimeConfigService(config: Config, limits: TenantLimits, logger: Logger) {

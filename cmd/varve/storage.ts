@@ -1,16 +1,16 @@
 import { join, resolve } from 'node:path';
-import { assert } from '../../lib/assert/index.js';
-import { type Bucket, type BucketSettings, openBucket, parseBucketUrl } from '../../lib/bucket/index.js';
+import { type Bucket, bucketMetrics, openBucket } from '../../lib/bucket/index.js';
 import { BlockCatalog, DEFAULT_CATALOG_OPTIONS } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import type { Config } from '../../lib/config/index.js';
 import { Distributor } from '../../lib/distributor/index.js';
 import type { PushService } from '../../lib/http/index.js';
-import { Ingester, LocalBlocks, Shipper } from '../../lib/ingester/index.js';
+import { DEFAULT_SHIPPER_OPTIONS, Ingester, LocalBlocks, Shipper } from '../../lib/ingester/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import type { SourceProvider } from '../../lib/querier/index.js';
 import type { Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
+import { bucketSettings } from './bucket-storage.js';
 import { DataLock } from './data-lock.js';
 import { processSources } from './process-sources.js';
 
@@ -24,11 +24,12 @@ export interface StorageParts {
 
 /** The part of the process that holds data: what the other parts need of it. */
 export interface Storage extends Service {
-  readonly sources: SourceProvider;
+  /** What queries read; null when this process answers none. */
+  readonly sources: SourceProvider | null;
   /** Where blocks are kept. */
   readonly bucket: Bucket;
-  /** What blocks are there. */
-  readonly catalog: BlockCatalog;
+  /** What blocks are there; null when this process answers no queries. */
+  readonly catalog: BlockCatalog | null;
   /** Takes remote write requests; null when this process takes none. */
   readonly push: PushService | null;
   /**
@@ -36,16 +37,6 @@ export interface Storage extends Service {
    * the bucket; null when this process has no heads.
    */
   readonly flush: ((tenant: string) => Promise<number>) | null;
-}
-
-/** The bucket of a configuration, as data for whoever opens it. */
-export function bucketSettings(config: Config): BucketSettings {
-  const url = parseBucketUrl(config.bucket);
-  assert(url !== null, 'the configuration was checked');
-  return {
-    url: url.kind === 'folder' ? { kind: 'folder', folder: resolve(url.folder) } : url,
-    s3: config.s3,
-  };
 }
 
 /** Where blocks stand that are not in the bucket yet. */
@@ -61,7 +52,7 @@ export async function buildStorage({
   logger,
   clock,
 }: StorageParts): Promise<Storage> {
-  const bucket = await openBucket(bucketSettings(config));
+  const bucket = await openBucket(bucketSettings(config), bucketMetrics(metrics));
   const catalog = new BlockCatalog(bucket, clock, {
     ...DEFAULT_CATALOG_OPTIONS,
     syncIntervalMs: config.blocks.syncIntervalMs,
@@ -76,7 +67,11 @@ export async function buildStorage({
     logger: logger.child({ component: 'shipper' }),
     metrics,
     listedIn: (tenant, ulid) => catalog.lists(tenant, ulid),
-    options: { intervalMs: config.blocks.shipIntervalMs, retentionMs: config.blocks.localRetentionMs },
+    options: {
+      ...DEFAULT_SHIPPER_OPTIONS,
+      shipIntervalMs: config.blocks.shipIntervalMs,
+      localRetentionMs: config.blocks.localRetentionMs,
+    },
   });
   const ingester = new Ingester({
     options: {

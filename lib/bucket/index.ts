@@ -7,6 +7,7 @@ export {
   objectRange,
 } from './bucket.js';
 export { FolderBucket } from './folder-bucket.js';
+export { bucketMetrics } from './metrics.js';
 export { type BucketSettings, type BucketUrl, openBucket, parseBucketUrl } from './open-bucket.js';
 export type { RetryPolicy } from './retry.js';
 export { type BucketRequest, PART_BYTES_MIN, S3Bucket, type S3Options } from './s3-bucket.js';

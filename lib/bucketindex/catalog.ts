@@ -170,7 +170,8 @@ export class BlockCatalog {
       entry.isOutdated ||= entry.error === null;
       this.#beginReading(tenant, entry);
     }
-    if (entry.reading !== null && entry.isOutdated && !entry.isSlow) {
+    const isAwaited = entry.isOutdated || entry.content === undefined;
+    if (entry.reading !== null && isAwaited && !entry.isSlow) {
       entry.isSlow = !(await isDoneWithin(entry.reading, this.#options.waitMs));
     }
     const { content, error } = entry;

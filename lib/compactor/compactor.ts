@@ -174,6 +174,7 @@ export class Compactor implements Service {
     for (const tenant of tenants) {
       if (this.#stopping.signal.aborted) return failures;
       try {
+        if (!owners.owns(tenant)) await this.#handOver(tenant);
         if (!owners.owns(tenant) || !(await this.#mayClean(tenant))) continue;
         if (marked.has(tenant) && (await this.#delete(tenant))) continue;
         const listing = await this.#cleaner.clean(tenant);
@@ -267,6 +268,17 @@ export class Compactor implements Service {
     const lease = await this.#leases.take(tenant, 'cleaner');
     if (lease !== null) this.#cleanLeases.set(tenant, lease);
     return lease !== null;
+  }
+
+  /** Lets another process clean a tenant that has become its own. */
+  async #handOver(tenant: string): Promise<void> {
+    const lease = this.#cleanLeases.get(tenant);
+    if (lease === undefined) return;
+    this.#cleanLeases.delete(tenant);
+    this.#sweptMs.delete(tenant);
+    // What is counted per tenant is now the other's to tell.
+    this.#cleaner.forget(tenant);
+    await lease.release();
   }
 
   async #sweepLeases(tenant: string): Promise<void> {

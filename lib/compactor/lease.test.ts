@@ -86,7 +86,13 @@ describe('a lease', () => {
 describe('ownership', () => {
   test('gives each key to one live compactor, and moves few keys when one goes', () => {
     let members = ['a', 'b', 'c'];
-    const owners = members.map((self) => new SharedOwners(self, () => members));
+    const owners = members.map(
+      (self) =>
+        new SharedOwners(
+          () => self,
+          () => members,
+        ),
+    );
     const keys = Array.from({ length: 600 }, (_, i) => `tenant-${i}`);
     const ownerOf = (key: string) => owners.flatMap((one, i) => (one.owns(key) ? ['abc'[i]!] : []));
     const before = keys.map(ownerOf);

@@ -11,11 +11,14 @@ export const soleOwner: Owners = { owns: () => true };
 
 /** Shares work over compactors by the highest hash of name and key: few keys move when one comes or goes. */
 export class SharedOwners implements Owners {
-  readonly #self: string;
+  readonly #self: () => string;
   readonly #members: () => readonly string[];
 
-  /** @param members names of the live compactors; without the own one, or empty, nothing is owned */
-  constructor(self: string, members: () => readonly string[]) {
+  /**
+   * @param self own name, asked for when it is needed
+   * @param members names of the live compactors; without the own one, or empty, nothing is owned
+   */
+  constructor(self: () => string, members: () => readonly string[]) {
     this.#self = self;
     this.#members = members;
   }
@@ -29,6 +32,6 @@ export class SharedOwners implements Owners {
       best = weight;
       owner = member;
     }
-    return owner === this.#self;
+    return owner !== '' && owner === this.#self();
   }
 }

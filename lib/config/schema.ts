@@ -49,6 +49,14 @@ export const configSchema = group('General', {
     allowed: 'file:FOLDER or s3://NAME[/PREFIX]',
     check: (value) => parseBucketUrl(value) !== null,
   }),
+  instanceId: text(
+    '',
+    'Name of this process among those that share the bucket; empty for a random one that is kept in the data folder.',
+    {
+      allowed: '1 to 100 letters, digits, dots, dashes or underscores, not a dot first',
+      check: (value) => value === '' || /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/.test(value),
+    },
+  ),
   bucketFlatTenant: text(
     '',
     'The tenant whose blocks stand at the root of the bucket, as Thanos lays them out; empty for none.',
@@ -183,6 +191,13 @@ export const configSchema = group('General', {
       5,
       'How far query threads give way to the threads that take pushes, on Linux; 0 not at all, at most 19.',
       { max: 19 },
+    ),
+  }),
+  membership: group('Processes that share work', {
+    heartbeatPeriodMs: duration('15s', 'How often a process tells the others that it is alive.'),
+    heartbeatTimeoutMs: duration(
+      '1m',
+      'The others take over from a process that was silent for so long; a few periods.',
     ),
   }),
   compactor: group('Compactor', {

@@ -480,7 +480,7 @@ describe('the cost of queries', () => {
       ).headers.get('server-timing');
     const asking = { 'X-Mimir-Response-Query-Stats': 'true' };
     expect(await timing('text', asking)).toMatch(
-      /^querier_wall_time;dur=1000, response_time;dur=[\d.]+, queue_time;dur=[\d.]+, samples_processed;val=7$/,
+      /^querier_wall_time;dur=1000, response_time;dur=[\d.]+, queue_time;dur=[\d.]+, samples_processed;val=7, bucket_requests;val=0, bucket_bytes;val=0$/,
     );
     expect(await timing('text', {})).toBeNull();
     expect(await timing('mismatch', asking)).toBeNull();
