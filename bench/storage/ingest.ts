@@ -23,8 +23,16 @@ export interface IngestFigures {
 const LOOK_MS = 2000;
 const SETTLE_TIMEOUT_MS = 4 * 3_600_000;
 
-/** Sends the last `days` of the run to each of some processes, in order of time; each day ends with its blocks stored. */
-export async function ingest(setup: Setup, targets: readonly Varve[], days: number): Promise<IngestFigures> {
+/**
+ * Sends the last `days` of the run to each of some processes, in order of time; each day ends with its blocks stored.
+ * @param uneven processes that cut blocks once more during each day, each at another time
+ */
+export async function ingest(
+  setup: Setup,
+  targets: readonly Varve[],
+  days: number,
+  uneven: readonly Varve[] = [],
+): Promise<IngestFigures> {
   const startMs = setup.endMs - days * DAY_MS;
   const roundsPerDay = DAY_MS / setup.intervalMs;
   const feed = new Feed({ ...setup, urls: targets.map(({ pushUrl }) => pushUrl), startMs });
@@ -33,13 +41,20 @@ export async function ingest(setup: Setup, targets: readonly Varve[], days: numb
   let [samples, sendMs, feederCpuMs] = [0, 0, 0];
   try {
     for (let day = 0; day < days; day++) {
-      const sent = await feed.send({ firstRound: day * roundsPerDay, roundCount: roundsPerDay });
-      samples += sent.samples;
-      sendMs += sent.elapsedMs;
-      feederCpuMs += sent.cpuMs;
+      const [samplesBefore, sendBeforeMs] = [samples, sendMs];
+      let round = day * roundsPerDay;
+      for (let part = 0; part <= uneven.length; part++) {
+        const end = day * roundsPerDay + Math.floor((roundsPerDay * (part + 1)) / (uneven.length + 1));
+        const sent = await feed.send({ firstRound: round, roundCount: end - round });
+        round = end;
+        samples += sent.samples;
+        sendMs += sent.elapsedMs;
+        feederCpuMs += sent.cpuMs;
+        if (part < uneven.length) await flush(uneven[part]!);
+      }
       const flushedMs = performance.now();
       await Promise.all(targets.map((target) => flush(target)));
-      const perSecond = (sent.samples * targets.length) / sent.elapsedMs / 1000;
+      const perSecond = ((samples - samplesBefore) * targets.length) / (sendMs - sendBeforeMs) / 1000;
       progress(
         `day ${day + 1} of ${days}: ${(samples / 1e6).toFixed(1)} M samples, ${perSecond.toFixed(2)} M/s, ` +
           `blocks stored in ${((performance.now() - flushedMs) / 1000).toFixed(1)} s`,
@@ -73,7 +88,7 @@ export async function settle(
 ): Promise<{ readonly listing: TenantListing; readonly seconds: number }> {
   const startedMs = performance.now();
   let listing: TenantListing | null = null;
-  let saidMs = 0;
+  let saidMs = Number.NEGATIVE_INFINITY;
   for (;;) {
     listing = await listBlocks(bucket, listing);
     const left = jobsLeft(listing, setup);

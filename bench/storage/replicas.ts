@@ -20,7 +20,8 @@ export interface ReplicaFigures {
 
 /**
  * The same samples into one process and, on another prefix of the bucket, into three with data folders of their own, all
- * at the same time; then what compaction left of the copies.
+ * at the same time; then what compaction left of the copies. The replicas cut blocks at different times, so that their
+ * chunks don't begin and end with the same samples.
  */
 export async function compareReplicas(store: Store, setup: Setup): Promise<ReplicaFigures> {
   progress(`${REPLICAS} replicas and one: ${setup.rfDays} days`);
@@ -29,7 +30,7 @@ export async function compareReplicas(store: Store, setup: Setup): Promise<Repli
   for (let i = 0; i < REPLICAS; i++) replicas.push(await store.startIngesting('rf3'));
   const all = [single, ...replicas];
   try {
-    const figures = await ingest(setup, all, setup.rfDays);
+    const figures = await ingest(setup, all, setup.rfDays, replicas);
     const [singleBucket, replicatedBucket] = [await store.bucket('rf1'), await store.bucket('rf3')];
     const one = await settle(setup, singleBucket, [single]);
     const three = await settle(setup, replicatedBucket, replicas);
