@@ -44,7 +44,7 @@ export interface CatalogBlock extends IndexedBlock {
 interface Content {
   readonly index: BucketIndex;
   readonly visible: readonly CatalogBlock[];
-  /** Names of complete blocks and of those that were compacted into them. */
+  /** Names of raw blocks that readers are shown, and of those that were compacted into them. */
   readonly known: ReadonlySet<string>;
 }
 
@@ -98,8 +98,22 @@ export class BlockCatalog {
    *         when the bucket takes too long to answer the first question, or what reading the index failed with
    */
   async blocks(tenant: string, minTime: number, maxTime: number): Promise<CatalogBlock[]> {
-    const content = await this.#contentOf(tenant);
+    const content = await this.#freshContentOf(tenant);
     if (content === null) return [];
+    return content.visible.filter((block) => block.minTime <= maxTime && minTime < block.maxTime);
+  }
+
+  /**
+   * Whether readers are shown a raw block, or a raw one that it was compacted into.
+   * @throws as `blocks`
+   */
+  async lists(tenant: string, ulid: string): Promise<boolean> {
+    return (await this.#freshContentOf(tenant))?.known.has(ulid) ?? false;
+  }
+
+  async #freshContentOf(tenant: string): Promise<Content | null> {
+    const content = await this.#contentOf(tenant);
+    if (content === null) return null;
     const ageMs = this.#clock.nowMs() - content.index.updatedAt * 1000;
     if (ageMs > this.#options.staleMs) {
       throw new VarveError(
@@ -109,12 +123,7 @@ export class BlockCatalog {
         { details: { tenant, ageMs } },
       );
     }
-    return content.visible.filter((block) => block.minTime <= maxTime && minTime < block.maxTime);
-  }
-
-  /** Whether readers are shown a block or one that it was compacted into. @throws what reading the index failed with */
-  async lists(tenant: string, ulid: string): Promise<boolean> {
-    return (await this.#contentOf(tenant))?.known.has(ulid) ?? false;
+    return content;
   }
 
   /** Names of blocks that are in the index of a tenant; null when it is not known at the moment. */
@@ -216,7 +225,8 @@ export class BlockCatalog {
   #workOut(index: BucketIndex): Content {
     const delayMs = this.#options.ignoreDeletionMarksDelayMs;
     const visible = visibleBlocks(index.blocks, index.deletionMarks, this.#clock.nowMs(), delayMs);
-    const known = new Set(index.blocks.flatMap(({ ulid, facts }) => [ulid, ...(facts?.sources ?? [])]));
+    const raw = visible.filter(({ facts }) => facts === null || facts.resolution === 0);
+    const known = new Set(raw.flatMap(({ ulid, facts }) => [ulid, ...(facts?.sources ?? [])]));
     return {
       index,
       known,

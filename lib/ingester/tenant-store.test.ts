@@ -1,5 +1,6 @@
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -264,6 +265,23 @@ describe('a tenant store', () => {
     expect(blocks[0]).toMatchObject({ sampleCount: 2, minTimeMs: T0 });
     expect(await store.cutDue(10 ** 9)).toEqual([]);
     expect((await everything(store, root)).headSamples).toBe(1);
+    await store.close(false);
+  });
+
+  test('tells of the blocks of a cut whose mark cannot be written, and cuts again', async () => {
+    const store = await openStore(root);
+    const all = [series(1, [T0, T0 + 1000])];
+    await append(store, all).durable;
+    mkdirSync(join(root, 'log', 'cut.json.tmp'));
+    await expect(store.flush()).rejects.toThrow('EISDIR');
+    expect(published.length).toBe(1);
+    rmSync(join(root, 'log', 'cut.json.tmp'), { recursive: true });
+    await store.flush();
+    expect(published.length).toBe(2);
+    expect(published).toEqual(readdirSync(join(root, 'blocks')).sort());
+    const sent: Contents = new Map();
+    addSeries(sent, all);
+    expectAll((await everything(store, root)).contents, sent);
     await store.close(false);
   });
 

@@ -26,9 +26,10 @@ export class SourceReaders implements SourceOpener {
   }
 
   async open(sources: readonly SourceDescriptor[], reads: QueryReads): Promise<Queryable> {
+    const raw = sources.filter((source) => source.kind === 'head' || source.resolutionMs === 0);
     return mergeQueryables(
       await Promise.all(
-        sources.map(async (source) =>
+        raw.map(async (source) =>
           source.kind === 'head' ? this.#openHead(source) : this.#openBlock(source, reads),
         ),
       ),
