@@ -4,7 +4,7 @@ import type { Bucket } from '../../lib/bucket/index.js';
 import type { TenantListing } from '../../lib/bucketindex/index.js';
 import { usageOf } from '../load/index.js';
 import { Feed } from './feed.js';
-import { jobsLeft, listBlocks } from './inventory.js';
+import { jobsLeft, listBlocks, vanished } from './inventory.js';
 import { DAY_MS, type Setup } from './setup.js';
 
 export interface IngestFigures {
@@ -44,7 +44,7 @@ export async function ingest(
       const [samplesBefore, sendBeforeMs] = [samples, sendMs];
       let round = day * roundsPerDay;
       for (let part = 0; part <= uneven.length; part++) {
-        const end = day * roundsPerDay + Math.floor((roundsPerDay * (part + 1)) / (uneven.length + 1));
+        const end = Math.floor((day + partEnd(part, uneven.length)) * roundsPerDay);
         const sent = await feed.send({ firstRound: round, roundCount: end - round });
         round = end;
         samples += sent.samples;
@@ -74,6 +74,11 @@ export async function ingest(
   };
 }
 
+/** When in a day a part of it ends, as a share of the day; all but the last not where a block would end anyway. */
+function partEnd(part: number, cuts: number): number {
+  return part === cuts ? 1 : (part + 0.9) / (cuts + 1);
+}
+
 async function flush(target: Varve): Promise<void> {
   const response = await fetch(`${target.url}/ingester/flush`, { method: 'POST' });
   const text = await response.text();
@@ -90,7 +95,17 @@ export async function settle(
   let listing: TenantListing | null = null;
   let saidMs = Number.NEGATIVE_INFINITY;
   for (;;) {
-    listing = await listBlocks(bucket, listing);
+    const before: TenantListing | null = listing;
+    listing = await listBlocks(bucket, before);
+    const lost = before === null ? [] : vanished(before, listing);
+    if (lost.length > 0) {
+      const again = await listBlocks(bucket, null);
+      const returned = lost.filter((ulid) => again.index.blocks.some((block) => block.ulid === ulid));
+      throw new Error(
+        `blocks vanished that nobody had marked: ${lost.join(' ')}; listed again: ${returned.join(' ')}; ` +
+          `${again.index.blocks.length} blocks now, ${before?.index.blocks.length} before`,
+      );
+    }
     const left = jobsLeft(listing, setup);
     if (left === 0) break;
     const ended = targets.find((target) => !target.running());

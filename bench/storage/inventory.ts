@@ -47,6 +47,13 @@ function inUse({ index }: TenantListing): KnownBlock[] {
   return unmarked.filter(({ ulid }) => !covered.has(ulid));
 }
 
+/** Blocks that are not there any more although they were not marked for deletion: there must be none. */
+export function vanished(before: TenantListing, after: TenantListing): string[] {
+  const present = new Set(after.index.blocks.map(({ ulid }) => ulid));
+  const gone = before.index.blocks.filter(({ ulid }) => !present.has(ulid));
+  return gone.map(({ ulid }) => ulid).filter((ulid) => !before.index.deletionMarks.has(ulid));
+}
+
 /** What stands in the bucket, level by level. */
 export function takeInventory(listing: TenantListing): Inventory {
   const blocks = inUse(listing);
