@@ -12,6 +12,7 @@ const PROGRAMS = {
   prometheus: { variable: 'PROMETHEUS_BIN', names: ['prometheus'] },
   promtool: { variable: 'PROMTOOL_BIN', names: ['promtool'] },
   victoria: { variable: 'VICTORIA_BIN', names: ['victoria-metrics', 'victoria-metrics-prod'] },
+  minio: { variable: 'MINIO_BIN', names: ['minio'] },
   nodeExporter: { variable: 'NODE_EXPORTER_BIN', names: ['prometheus-node-exporter', 'node_exporter'] },
 } as const;
 
@@ -139,4 +140,32 @@ export async function startNodeExporter(): Promise<Server> {
     readyUrl: `${url}/metrics`,
   });
   return { ...program, url, api: '', dataDir: folder };
+}
+
+/** An S3 server with a bucket. */
+export interface Minio extends Server {
+  readonly bucket: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** Starts MinIO with an empty bucket. */
+export async function startMinio(): Promise<Minio> {
+  const port = await freePort();
+  const folder = makeFolder('minio');
+  const dataDir = join(folder, 'data');
+  const bucket = 'metrics';
+  // A folder is a bucket to it.
+  mkdirSync(join(dataDir, bucket), { recursive: true });
+  const [accessKey, secretKey] = ['varvetest', 'varvetestsecret'];
+  const url = `http://127.0.0.1:${port}`;
+  const program = await startProgram({
+    name: 'minio',
+    binary: mustFind('minio'),
+    args: ['server', '--quiet', `--address=127.0.0.1:${port}`, dataDir],
+    folder,
+    readyUrl: `${url}/minio/health/ready`,
+    env: { MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey, MINIO_BROWSER: 'off' },
+  });
+  return { ...program, url, api: url, dataDir, bucket, accessKey, secretKey };
 }

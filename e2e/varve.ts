@@ -9,6 +9,7 @@ export interface VarveOptions {
   readonly folder?: string;
   readonly args?: readonly string[];
   readonly readyTimeoutMs?: number;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 export interface Varve extends Server {
@@ -52,6 +53,7 @@ export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
     ],
     folder,
     readyUrl: `${url}/ready`,
+    ...(options.env === undefined ? {} : { env: options.env }),
     ...(options.readyTimeoutMs === undefined ? {} : { readyTimeoutMs: options.readyTimeoutMs }),
   });
   return {

@@ -7,6 +7,7 @@ import { findPeer, startPrometheus } from '../../e2e/peers.js';
 import { makeFolder, pause, stopAll } from '../../e2e/processes.js';
 import { isBlockName } from '../../lib/tsdb/block/index.js';
 import { diskBytes, usageOf } from '../load/index.js';
+import { compactOnS3, type ProcessResult } from './on-s3.bench.js';
 
 /**
  * Compacts the same blocks by Varve and by Prometheus and reports what each spent. Both run in processes of their own. A
@@ -20,7 +21,8 @@ const USAGE = `npm run bench:compact -- [options]
   --samples=N     samples per series and block              (24)
   --replicas=N    how often each block is there             (1)
   --overlap=KIND  replicas with 'equal' or 'shifted' chunks (equal)
-  --targets=a,b   of varve, prometheus                      (both)`;
+  --targets=a,b   of varve, prometheus                      (both)
+  --s3            also by a whole compactor process on an S3 server: download, merge, upload`;
 
 const WAIT_MS = 600_000;
 const LOOK_MS = 100;
@@ -96,9 +98,19 @@ function line(result: Result, inputSamples: number): string {
   const rate = (inputSamples / cpuSeconds / 1e6).toFixed(2);
   return (
     `${target.padEnd(10)}  ${cpuSeconds.toFixed(1).padStart(7)} s CPU  ${seconds.toFixed(1).padStart(7)} s  ` +
-    `${rate.padStart(6)} M samples/CPU s  peak ${(peakRssBytes / 2 ** 20).toFixed(0).padStart(5)} MiB  ` +
-    `${samples} samples in ${(bytes / 2 ** 20).toFixed(0)} MiB\n`
+    `${rate.padStart(6)} M samples/CPU s  peak ${mebibytes(peakRssBytes).padStart(5)} MiB  ` +
+    `${samples} samples in ${mebibytes(bytes)} MiB\n`
   );
+}
+
+function s3Line(result: ProcessResult, inputSamples: number): string {
+  const { server, idleRssBytes, requests, bytesStored } = result;
+  const shown = line({ ...result, target: 'process', diskBytes: bytesStored }, inputSamples);
+  return `${shown}            on ${server}, ${requests} requests; ${mebibytes(idleRssBytes)} MiB before it had work\n`;
+}
+
+function mebibytes(bytes: number): string {
+  return (bytes / 2 ** 20).toFixed(0);
 }
 
 const { values } = parseArgs({
@@ -109,6 +121,7 @@ const { values } = parseArgs({
     replicas: { type: 'string', default: '1' },
     overlap: { type: 'string', default: 'equal' },
     targets: { type: 'string', default: 'varve,prometheus' },
+    s3: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
@@ -128,7 +141,7 @@ if (values.help) {
   const inputSamples = Number(series) * Number(samples) * sources.length;
   process.stdout.write(
     `${sources.length} blocks (${replicas} of each range, ${overlap}) of ${series} series with ${samples} samples each: ` +
-      `${inputSamples / 1e6} M samples, ${(diskBytes(folder) / 2 ** 20).toFixed(0)} MiB\n`,
+      `${inputSamples / 1e6} M samples, ${mebibytes(diskBytes(folder))} MiB\n`,
   );
   const results: Result[] = [];
   const report = (result: Result): void => {
@@ -138,6 +151,10 @@ if (values.help) {
   if (targets.includes('varve')) report(compactByVarve(sources));
   if (targets.includes('prometheus') && findPeer('prometheus') !== null) {
     report(await compactByPrometheus(folder));
+  }
+  if (values.s3) {
+    const result = await compactOnS3(sources, WAIT_MS);
+    process.stdout.write(result === null ? 'no S3 server is installed\n' : s3Line(result, inputSamples));
   }
   if (results.length === 2) {
     const [ours, theirs] = results as [Result, Result];

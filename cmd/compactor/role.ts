@@ -6,7 +6,7 @@ import type { Clock } from '../../lib/clock/index.js';
 import { Compactor, mountCompactor, SharedOwners, ThreadEngine } from '../../lib/compactor/index.js';
 import { type Config, parseBlockRanges } from '../../lib/config/index.js';
 import { VarveError } from '../../lib/errors/index.js';
-import type { HttpServer } from '../../lib/http/index.js';
+import { type HttpServer, JSON_TYPE } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import { BucketMembership } from '../../lib/membership/index.js';
 import type { Module, Service } from '../../lib/service/index.js';
@@ -75,6 +75,10 @@ export function buildCompactor(parts: CompactorRoleParts): readonly Module[] {
     },
   });
   mountCompactor(server, compactor, config);
+  server.route(['GET', 'HEAD'], '/compactor/members', (exchange) => {
+    const members = membership.members().map((member) => ({ ...member, isSelf: member.id === id() }));
+    exchange.send(200, JSON_TYPE, JSON.stringify({ members }));
+  });
   return [
     { name: 'compactor-folder', needs: [], service: lockOf(folder) },
     { name: 'compactor-members', needs: ['storage', 'compactor-folder'], service: membership },

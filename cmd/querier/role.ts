@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { BucketSettings } from '../../lib/bucket/index.js';
+import { type BucketSettings, bucketFolder } from '../../lib/bucket/index.js';
 import type { BlockCatalog } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import { type Config, renderConfig, renderFlags } from '../../lib/config/index.js';
@@ -123,7 +123,8 @@ export function buildQuerier(parts: QuerierParts): Module {
   const budgets = { samplesMax: maxSamples, memoryBytesMax: maxMemoryBytes };
   new ReadApi({ tenant: config, timeoutMs, lookbackDeltaMs, ...budgets }, apiParts).mount(parts.server);
   const { cacheFolder, bucket } = data.blocks;
-  const headers = bucket.url.kind === 'folder' ? null : new HeaderCleaner(cacheFolder, parts.catalog, logger);
+  const headers =
+    bucketFolder(bucket) !== null ? null : new HeaderCleaner(cacheFolder, parts.catalog, logger);
   return {
     name: 'query-threads',
     needs: ['storage'],

@@ -11,6 +11,7 @@ export function bucketSettings(config: Config): BucketSettings {
   return {
     url: url.kind === 'folder' ? { kind: 'folder', folder: resolve(url.folder) } : url,
     s3: config.s3,
+    flatTenant: config.bucketFlatTenant,
   };
 }
 

@@ -1,7 +1,7 @@
+import { systemClock } from '../../lib/clock/index.js';
 import { type CommandLine, loadConfig, renderHelp, renderReference } from '../../lib/config/index.js';
 import { messageOf, VarveError } from '../../lib/errors/index.js';
 import { createLogger } from '../../lib/telemetry/index.js';
-import { buildProcess } from './process.js';
 import { VERSION } from './version.js';
 
 /** Exit codes: 0 asked to stop and did, 1 failed, 2 wrong command line or configuration. */
@@ -36,6 +36,8 @@ async function main(): Promise<void> {
 }
 
 async function run({ config, configFile }: CommandLine & { command: 'run' }): Promise<void> {
+  // Only now: the tool does without the server's modules.
+  const { buildProcess } = await import('./process.js');
   const logger = createLogger({ level: config.log.level });
   logger.info({ version: VERSION, node: process.version, configFile, targets: config.target }, 'starting');
   const { group } = await buildProcess(config, logger);
@@ -69,4 +71,23 @@ async function run({ config, configFile }: CommandLine & { command: 'run' }): Pr
   }
 }
 
-await main();
+/** `varve bucket …`: looks into the bucket and ends; nothing of the server is started. */
+async function runTool(words: readonly string[]): Promise<void> {
+  const { runBucketTool } = await import('../bucket/index.js');
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort());
+  // Whoever reads the output may have seen enough.
+  process.stdout.on('error', () => process.exit(EXIT_FAILED));
+  process.exitCode = await runBucketTool(words, {
+    environment: process.env,
+    output: {
+      print: (text) => void process.stdout.write(`${text}\n`),
+      tell: (text) => void process.stderr.write(`${text}\n`),
+    },
+    clock: systemClock,
+    signal: stopping.signal,
+  });
+}
+
+if (process.argv[2] === 'bucket') await runTool(process.argv.slice(3));
+else await main();

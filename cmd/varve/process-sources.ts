@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Bucket, objectNotFound } from '../../lib/bucket/index.js';
-import { type BlockCatalog, type CatalogBlock, metaName } from '../../lib/bucketindex/index.js';
+import { type BlockCatalog, groupLabels, type IndexedBlock, metaName } from '../../lib/bucketindex/index.js';
 import type { Ingester, LocalBlock, LocalBlocks } from '../../lib/ingester/index.js';
 import {
   type BlockDescriptor,
@@ -42,7 +42,7 @@ export function processSources({
         head?.release();
         local.release();
       };
-      let inBucket: readonly CatalogBlock[];
+      let inBucket: readonly IndexedBlock[];
       try {
         inBucket = await catalog.blocks(tenant, minTimeMs, maxTimeMs);
       } catch (error) {
@@ -73,14 +73,14 @@ export function processSources({
 }
 
 /** The local blocks whose samples no raw block of the bucket holds as well. */
-function notIn(inBucket: readonly CatalogBlock[], local: readonly LocalBlock[]): readonly LocalBlock[] {
+function notIn(inBucket: readonly IndexedBlock[], local: readonly LocalBlock[]): readonly LocalBlock[] {
   if (local.length === 0 || inBucket.length === 0) return local;
   const raw = inBucket.filter(({ facts }) => facts === null || facts.resolution === 0);
   const known = new Set(raw.flatMap(({ ulid, facts }) => [ulid, ...(facts?.sources ?? [])]));
   return local.filter(({ ulid }) => !known.has(ulid));
 }
 
-function describeInBucket(tenant: string, block: CatalogBlock): BlockDescriptor {
+function describeInBucket(tenant: string, block: IndexedBlock): BlockDescriptor {
   return {
     kind: 'block',
     place: 'bucket',
@@ -89,13 +89,20 @@ function describeInBucket(tenant: string, block: CatalogBlock): BlockDescriptor 
     minTimeMs: block.minTime,
     maxTimeMs: block.maxTime,
     resolutionMs: block.facts?.resolution ?? 0,
-    missing: block.missing,
+    sources: block.facts?.sources ?? [block.ulid],
+    group: groupOf(block),
   };
 }
 
-function describeLocal({ tenant, ulid, minTimeMs, maxTimeMs }: LocalBlock): BlockDescriptor {
+/** Blocks that are cut here have no external labels. */
+function groupOf({ facts }: IndexedBlock): string {
+  const labels = groupLabels(facts?.labels ?? {});
+  return Object.keys(labels).length === 0 ? '' : JSON.stringify(labels);
+}
+
+function describeLocal({ tenant, ulid, minTimeMs, maxTimeMs, sources }: LocalBlock): BlockDescriptor {
   const what = { kind: 'block', place: 'local', prefix: `${tenant}/` } as const;
-  return { ...what, ulid, minTimeMs, maxTimeMs, resolutionMs: 0, missing: [] };
+  return { ...what, ulid, minTimeMs, maxTimeMs, resolutionMs: 0, sources, group: '' };
 }
 
 async function readLocal(path: string): Promise<Uint8Array> {

@@ -1,4 +1,5 @@
 import { join, resolve } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type Bucket, bucketMetrics, openBucket } from '../../lib/bucket/index.js';
 import { BlockCatalog, DEFAULT_CATALOG_OPTIONS } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
@@ -13,6 +14,9 @@ import type { Logger, Metrics } from '../../lib/telemetry/index.js';
 import { bucketSettings } from './bucket-storage.js';
 import { DataLock } from './data-lock.js';
 import { processSources } from './process-sources.js';
+
+/** How long a stop that flushed waits for the bucket. */
+const SHIP_AT_STOP_MS = 20_000;
 
 export interface StorageParts {
   readonly config: Config;
@@ -103,6 +107,11 @@ export async function buildStorage({
     decodedBytesMax: config.push.maxDecodedBytes,
   });
   let lock: DataLock | null = null;
+  /** What is not in the bucket by then waits on the disk for the next start. */
+  const shipWithin = async (ms: number): Promise<void> => {
+    const timeout = setTimeout(ms, undefined, { ref: false });
+    await Promise.race([shipper.shipNow('').catch(() => {}), timeout]);
+  };
   return {
     sources: processSources({ ingester, localBlocks, catalog, bucket }),
     bucket,
@@ -122,6 +131,7 @@ export async function buildStorage({
     },
     stop: async () => {
       await ingester.stop();
+      if (config.head.flushOnShutdown) await shipWithin(SHIP_AT_STOP_MS);
       await shipper.stop();
       await catalog.stop();
       bucket.close();

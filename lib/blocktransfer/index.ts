@@ -1,3 +1,5 @@
+export { compareWithBucket, listLocalFiles } from './compare.js';
+export { type BlockAddress, type CopyResult, copyBlock } from './copy.js';
 export {
   type BlockFile,
   blockOfFile,

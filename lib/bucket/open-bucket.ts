@@ -1,6 +1,13 @@
 import type { Bucket } from './bucket.js';
+import { FlatBucket } from './flat-bucket.js';
 import { FolderBucket } from './folder-bucket.js';
-import { type BucketRequest, PART_BYTES_MIN, S3Bucket, type S3Options } from './s3-bucket.js';
+import {
+  type BucketRequest,
+  PART_BYTES_MIN,
+  S3Bucket,
+  type S3Credentials,
+  type S3Options,
+} from './s3-bucket.js';
 
 /** What a bucket setting names. */
 export type BucketUrl =
@@ -11,6 +18,10 @@ export type BucketUrl =
 export interface BucketSettings {
   readonly url: BucketUrl;
   readonly s3: S3Settings;
+  /** The tenant whose blocks stand at the root of the bucket (`FlatBucket`); '' for none. */
+  readonly flatTenant: string;
+  /** Left out for the usual chain of environment, files and roles. */
+  readonly credentials?: S3Credentials;
 }
 
 /** Settings of the S3 client; see the reference of the group `s3`. */
@@ -41,19 +52,33 @@ export function parseBucketUrl(text: string): BucketUrl | null {
   return isBad ? null : { kind: 's3', bucket, prefix };
 }
 
+/** The folder that a bucket is, if its objects stand in files of their names; null for all others. */
+export function bucketFolder({ url, flatTenant }: BucketSettings): string | null {
+  return url.kind === 'folder' && flatTenant === '' ? url.folder : null;
+}
+
 /**
  * Opens a bucket. The store is not asked for anything yet.
  * @param observe told about each finished request to S3; folders tell nothing
  */
 export async function openBucket(
-  { url, s3 }: BucketSettings,
+  { url, s3, flatTenant, credentials }: BucketSettings,
   observe: (request: BucketRequest) => void = () => {},
 ): Promise<Bucket> {
-  if (url.kind === 'folder') return new FolderBucket(url.folder);
-  return S3Bucket.open({ ...s3OptionsOf(s3), bucket: url.bucket, prefix: url.prefix, observe });
+  const bucket =
+    url.kind === 'folder'
+      ? new FolderBucket(url.folder)
+      : await S3Bucket.open({
+          ...s3OptionsOf(s3),
+          bucket: url.bucket,
+          prefix: url.prefix,
+          credentials: credentials ?? null,
+          observe,
+        });
+  return flatTenant === '' ? bucket : new FlatBucket(bucket, flatTenant);
 }
 
-function s3OptionsOf(s3: S3Settings): Omit<S3Options, 'bucket' | 'prefix' | 'observe'> {
+function s3OptionsOf(s3: S3Settings): Omit<S3Options, 'bucket' | 'prefix' | 'observe' | 'credentials'> {
   return {
     endpoint: s3.endpoint,
     region: s3.region,
@@ -61,7 +86,6 @@ function s3OptionsOf(s3: S3Settings): Omit<S3Options, 'bucket' | 'prefix' | 'obs
     checksums: s3.checksums,
     encryption: s3.encryption === 'none' ? '' : s3.encryption,
     kmsKeyId: s3.kmsKeyId,
-    credentials: null,
     partBytes: Math.max(PART_BYTES_MIN, s3.partBytes),
     connectionsMax: s3.maxConnections,
     retry: {

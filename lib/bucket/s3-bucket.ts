@@ -27,6 +27,13 @@ export interface BucketRequest {
   readonly ok: boolean;
 }
 
+/** A key of a store's user; the token goes with keys that were lent for a time. */
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 export interface S3Options {
   readonly bucket: string;
   /** Begins all names, without slashes around it; '' for none. */
@@ -43,7 +50,7 @@ export interface S3Options {
   /** Key for `aws:kms`; '' for the account's. */
   readonly kmsKeyId: string;
   /** Null for the usual chain of environment, files and roles. */
-  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string } | null;
+  readonly credentials: S3Credentials | null;
   /** Objects larger than this are sent in parts of this size; at most two are in memory per `put`. */
   readonly partBytes: number;
   readonly connectionsMax: number;

@@ -303,20 +303,6 @@ describe('what a reader sees', () => {
       expect(catalog.knownBlocks('t')).toEqual(new Set([B]));
     });
 
-    test('tells what raw blocks a downsampled one was not made from', async () => {
-      const clock = new ManualClock(10_000_000);
-      await putBlock(A, { minTime: 100 });
-      await putBlock(B, { minTime: 150 });
-      await putBlock(C, { minTime: 100, sources: [A], resolution: 300_000 });
-      await publish(clock);
-      const blocks = await new BlockCatalog(bucket, clock).blocks('t', 0, 1000);
-      expect(blocks.map(({ ulid, missing }) => [ulid, missing])).toEqual([
-        [A, []],
-        [C, [{ minTimeMs: 150, maxTimeMs: 250 }]],
-        [B, []],
-      ]);
-    });
-
     test('goes on with what it has when the bucket fails or is slow, and says so when it has nothing', async () => {
       const clock = new ManualClock(10_000_000);
       await putBlock(A);

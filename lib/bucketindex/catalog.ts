@@ -2,7 +2,7 @@ import type { Bucket } from '../bucket/index.js';
 import type { Clock } from '../clock/index.js';
 import { messageOf, VarveError } from '../errors/index.js';
 import type { BucketIndex, IndexedBlock } from './bucket-index.js';
-import { groupKey, visibleBlocks } from './cover.js';
+import { visibleBlocks } from './cover.js';
 import { readBucketIndex } from './update-index.js';
 
 export interface CatalogOptions {
@@ -26,24 +26,10 @@ export const DEFAULT_CATALOG_OPTIONS: CatalogOptions = {
   waitMs: 10_000,
 };
 
-/** A time span, ms; the end is exclusive. */
-export interface TimeSpan {
-  readonly minTimeMs: number;
-  readonly maxTimeMs: number;
-}
-
-/** A block that readers should look at. */
-export interface CatalogBlock extends IndexedBlock {
-  /**
-   * Of a downsampled block: spans of raw blocks in its time that it was not made from, in order. Late samples are there.
-   */
-  readonly missing: readonly TimeSpan[];
-}
-
 /** What an index says, worked out once. */
 interface Content {
   readonly index: BucketIndex;
-  readonly visible: readonly CatalogBlock[];
+  readonly visible: readonly IndexedBlock[];
   /** Names of raw blocks that readers are shown, and of those that were compacted into them. */
   readonly known: ReadonlySet<string>;
 }
@@ -97,7 +83,7 @@ export class BlockCatalog {
    * @throws VarveError unavailable `bucket-index-stale` when nobody has updated the index for too long, `bucket-index-slow`
    *         when the bucket takes too long to answer the first question, or what reading the index failed with
    */
-  async blocks(tenant: string, minTime: number, maxTime: number): Promise<CatalogBlock[]> {
+  async blocks(tenant: string, minTime: number, maxTime: number): Promise<IndexedBlock[]> {
     const content = await this.#freshContentOf(tenant);
     if (content === null) return [];
     return content.visible.filter((block) => block.minTime <= maxTime && minTime < block.maxTime);
@@ -227,11 +213,7 @@ export class BlockCatalog {
     const visible = visibleBlocks(index.blocks, index.deletionMarks, this.#clock.nowMs(), delayMs);
     const raw = visible.filter(({ facts }) => facts === null || facts.resolution === 0);
     const known = new Set(raw.flatMap(({ ulid, facts }) => [ulid, ...(facts?.sources ?? [])]));
-    return {
-      index,
-      known,
-      visible: visible.map((block) => ({ ...block, missing: missingOf(block, visible) })),
-    };
+    return { index, known, visible };
   }
 }
 
@@ -245,26 +227,4 @@ async function isDoneWithin(work: Promise<void>, ms: number): Promise<boolean> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-/** The key of the raw blocks that a block was made from, or is one of. */
-function rawKey({ facts }: IndexedBlock): string {
-  return facts === null ? '' : groupKey({ ...facts, resolution: 0 });
-}
-
-function missingOf(block: IndexedBlock, others: readonly IndexedBlock[]): readonly TimeSpan[] {
-  const { facts } = block;
-  if (facts === null || facts.resolution === 0) return [];
-  const sources = new Set(facts.sources);
-  const key = rawKey(block);
-  return others
-    .filter(
-      (other) =>
-        other.facts?.resolution === 0 &&
-        other.minTime < block.maxTime &&
-        block.minTime < other.maxTime &&
-        rawKey(other) === key &&
-        !other.facts.sources.every((source) => sources.has(source)),
-    )
-    .map(({ minTime, maxTime }) => ({ minTimeMs: minTime, maxTimeMs: maxTime }));
 }

@@ -8,13 +8,7 @@ export {
   type KnownBlock,
   sortBlocks,
 } from './bucket-index.js';
-export {
-  BlockCatalog,
-  type CatalogBlock,
-  type CatalogOptions,
-  DEFAULT_CATALOG_OPTIONS,
-  type TimeSpan,
-} from './catalog.js';
+export { BlockCatalog, type CatalogOptions, DEFAULT_CATALOG_OPTIONS } from './catalog.js';
 export { coveredBlocks, groupKey, groupLabels, visibleBlocks } from './cover.js';
 export {
   type BlockMark,

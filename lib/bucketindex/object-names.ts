@@ -9,6 +9,7 @@ import { isBlockName } from '../tsdb/block/index.js';
  *     <tenant>/bucket-index.json.gz                      what blocks there are
  *     <tenant>/leases/<job>/<generation>                 Varve: who works on what
  *     __markers__/<tenant>/tenant-deletion-mark.json     the tenant is to be deleted
+ *     __varve_cluster/…                                  Varve: which processes are alive (lib/membership)
  */
 export const TENANT_MARKERS = '__markers__/';
 export const MARK_KINDS = ['deletion', 'no-compact', 'no-downsample'] as const;

@@ -1,5 +1,6 @@
 import type { Bucket } from '../bucket/index.js';
 import { isValidTenant } from '../tenant/index.js';
+import { isBlockName } from '../tsdb/block/index.js';
 import { TENANT_MARKERS } from './object-names.js';
 
 /** The tenants of a bucket. */
@@ -14,7 +15,8 @@ export async function listTenants(bucket: Bucket): Promise<TenantNames> {
   const names = async (prefix: string): Promise<string[]> =>
     (await bucket.list(prefix, '/')).prefixes
       .map((found) => found.slice(prefix.length, -1))
-      .filter(isValidTenant);
+      // Blocks at the root are those of a flat layout.
+      .filter((name) => isValidTenant(name) && !isBlockName(name));
   const marked = new Set(await names(TENANT_MARKERS));
   const tenants = new Set([...(await names('')), ...marked]);
   return { tenants: [...tenants].sort(), marked };

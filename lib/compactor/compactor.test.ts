@@ -56,6 +56,29 @@ describe('the compactor', () => {
     expect((await fixture.bucket.list(`${TENANT}/markers/`)).objects).toEqual([]);
   });
 
+  test("hands a tenant over as soon as it is another compactor's", async () => {
+    fixture.write(0);
+    let owner = 'x';
+    const [x, y] = ['x', 'y'].map((self) =>
+      fixture.compactor({ holder: () => self }, { owners: { owns: () => owner === self } }),
+    );
+    const leasesAfterCleaning = async () => {
+      await x!.cleanOnce();
+      await y!.cleanOnce();
+      return (await fixture.bucket.list(`${TENANT}/leases/cleaner/`)).objects.length;
+    };
+    expect(await leasesAfterCleaning()).toBe(1);
+    const before = (await readBucketIndex(fixture.bucket, TENANT))?.blocks.length;
+    owner = 'y';
+    fixture.write(1);
+    await leasesAfterCleaning();
+    const after = (await readBucketIndex(fixture.bucket, TENANT))?.blocks.length;
+    expect([before, after]).toEqual([1, 2]);
+    await x!.stop();
+    await y!.stop();
+    expect((await fixture.bucket.list(`${TENANT}/leases/`)).objects).toEqual([]);
+  });
+
   test('works in a thread', async () => {
     for (const replica of [0, 1]) fixture.write(0, replica);
     const before = await fixture.rawContent();

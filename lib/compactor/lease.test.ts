@@ -81,6 +81,19 @@ describe('a lease', () => {
     await taker('c').sweep('t');
     expect((await bucket.list('t/leases/')).objects).toEqual(['t/leases/used/000000001']);
   });
+
+  test('is not swept away while it is being taken', async () => {
+    class SweepingBucket extends FolderBucket {
+      override async putIfAbsent(name: string, bytes: Uint8Array): Promise<boolean> {
+        const isStored = await super.putIfAbsent(name, bytes);
+        await one.sweep('t');
+        return isStored;
+      }
+    }
+    const sweeping = new SweepingBucket(folder);
+    const one = new LeaseTaker(sweeping, clock, { holder: () => 'a', expiryMs: EXPIRY_MS });
+    expect(await (await one.take('t', 'job'))?.isHeld()).toBe(true);
+  });
 });
 
 describe('ownership', () => {

@@ -54,13 +54,18 @@ export class LeaseTaker {
     const name = prefix + String(generation).padStart(GENERATION_DIGITS, '0');
     const token = randomUUID();
     const record = { holder: this.#options.holder(), token, heartbeatMs: this.#clock.nowMs() };
-    if (!(await this.#bucket.putIfAbsent(name, encode(record)))) return null;
+    // Known before it stands, or a sweep at this moment would take it for a leftover.
     this.#held.add(token);
     const lease = new Lease(this.#bucket, this.#clock, prefix, name, record, () => this.#held.delete(token));
-    // For stores that don't know conditions, and for a release that happened between listing and storing.
-    if (await lease.isHeld()) return lease;
-    this.#held.delete(token);
-    return null;
+    let isTaken = false;
+    try {
+      const isStored = await this.#bucket.putIfAbsent(name, encode(record));
+      // Looked at for stores that don't know conditions, and for a release between listing and storing.
+      isTaken = isStored && (await lease.isHeld());
+    } finally {
+      if (!isTaken) this.#held.delete(token);
+    }
+    return isTaken ? lease : null;
   }
 
   /** Removes leases that nobody has and nobody came back for. */

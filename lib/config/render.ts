@@ -23,6 +23,7 @@ export function renderFlags(config: Config): Record<string, string> {
 export function renderHelp(): string {
   const lines = [
     'Usage: varve [flags]',
+    '       varve bucket COMMAND [arguments] [flags]   look into the bucket: varve bucket --help',
     '',
     'Prometheus-compatible, horizontally scalable, long-term metrics backend.',
     'Each setting can be a flag, an environment variable or a key of the YAML file; flags win over the environment,',

@@ -30,8 +30,12 @@ export interface Language {
 
 /** Turns descriptions of sources into one that can be read. */
 export interface SourceOpener {
-  /** @param reads counts what the task fetches, and ends it when it is over its budget or given up */
-  open(sources: readonly SourceDescriptor[], reads: QueryReads): Promise<Queryable>;
+  /**
+   * @param reads counts what the task fetches, and ends it when it is over its budget or given up
+   * @param maxResolutionMs coarsest downsampled level to read where there are raw samples too; Infinity to go by range
+   *        and step; default 0
+   */
+  open(sources: readonly SourceDescriptor[], reads: QueryReads, maxResolutionMs?: number): Promise<Queryable>;
 }
 
 const TRUNCATED = 'results truncated due to limit';
@@ -141,7 +145,8 @@ export class TaskExecutor {
     const guard = new TaskGuard(control, task.answerBytesMax);
     guard.check();
     try {
-      const source = new FetchLimited(await this.#opener.open(task.sources, reads), task.fetchLimits, guard);
+      const opened = await this.#opener.open(task.sources, reads, task.maxResolutionMs);
+      const source = new FetchLimited(opened, task.fetchLimits, guard);
       const isCancelled = () => control.isCancelled();
       const result = await this.#engine.execute(task.request, source, isCancelled, control.deadlineMs);
       const queuedSeconds = control.queuedMs / 1000;

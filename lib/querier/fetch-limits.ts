@@ -1,6 +1,14 @@
 import { VarveError } from '../errors/index.js';
 import type { Matcher } from '../matcher/index.js';
-import type { ChunkArena, LabelQuery, Queryable, SelectHints, SeriesSet } from '../storage/index.js';
+import type {
+  ChunkArena,
+  LabelQuery,
+  Queryable,
+  SelectHints,
+  SelectPlan,
+  SelectWindows,
+  SeriesSet,
+} from '../storage/index.js';
 
 import { GuardedArena, type TaskGuard } from './task-guard.js';
 
@@ -24,6 +32,10 @@ export class FetchLimited implements Queryable {
     this.#source = source;
     this.#limits = limits;
     this.#guard = guard;
+  }
+
+  planSelect(windows: SelectWindows): SelectPlan | null {
+    return this.#source.planSelect?.(windows) ?? null;
   }
 
   /** @throws VarveError limit `max-fetched-series` or `max-fetched-chunks` */

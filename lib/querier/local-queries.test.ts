@@ -22,6 +22,7 @@ const WORKER: QueryWorkerData = {
   blocks: {
     bucket: {
       url: { kind: 'folder', folder: '' },
+      flatTenant: '',
       s3: {
         ...({ endpoint: '', region: '', pathStyle: 'auto', checksums: 'when-required' } as const),
         ...({ encryption: 'none', kmsKeyId: '', partBytes: 0, maxConnections: 0 } as const),
@@ -171,7 +172,7 @@ describe('small queries', () => {
     const day = { minTimeMs: NOW_MS - 86_400_000, maxTimeMs: NOW_MS };
     const block = {
       ...({ kind: 'block', place: 'bucket', prefix: 't/', ulid: 'u' } as const),
-      ...{ minTimeMs: 0, maxTimeMs: NOW_MS, resolutionMs: 0, missing: [] },
+      ...{ minTimeMs: 0, maxTimeMs: NOW_MS, resolutionMs: 0, sources: [], group: '' },
     };
     expect(local.takes(query, day, SNAPSHOT)).toBe(false);
     expect(local.takes(query, WINDOW, { ...SNAPSHOT, sources: [block] })).toBe(false);

@@ -1,5 +1,5 @@
 import { BlockStore, DEFAULT_FETCH_OPTIONS } from '../blockstore/index.js';
-import { FolderBucket, openBucket } from '../bucket/index.js';
+import { bucketFolder, FolderBucket, openBucket } from '../bucket/index.js';
 import { type HelpDesk, type HelpRequest, QueryHelper } from '../promql/exec/index.js';
 import type { Queryable } from '../storage/index.js';
 import { HeadReader, SelectionCache } from '../tsdb/head/index.js';
@@ -41,7 +41,6 @@ function openHead({ memoryKey }: HeadDescriptor): Queryable {
 
 /** Each thread fetches for itself: handing bytes on would keep the main thread busy (decision 9). */
 async function openStores(access: BlockAccess): Promise<BlockStores> {
-  const { url } = access.bucket;
   const common = {
     cacheDirectory: access.cacheFolder,
     cacheBytes: access.cacheBytes,
@@ -54,7 +53,7 @@ async function openStores(access: BlockAccess): Promise<BlockStores> {
     bucket: new BlockStore({
       ...common,
       bucket: await openBucket(access.bucket),
-      folder: url.kind === 'folder' ? url.folder : null,
+      folder: bucketFolder(access.bucket),
     }),
   };
 }

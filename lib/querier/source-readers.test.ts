@@ -65,7 +65,8 @@ describeIf('a block of Prometheus', () => {
     minTimeMs: 0,
     maxTimeMs: TIME_MS_MAX,
     resolutionMs: 0,
-    missing: [],
+    sources: [ULID],
+    group: '',
   };
   const lookup: LookupTask = {
     selectors: [],

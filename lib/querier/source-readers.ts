@@ -1,6 +1,8 @@
 import type { BlockStore, QueryReads } from '../blockstore/index.js';
 import { mergeQueryables, type Queryable } from '../storage/index.js';
+import type { DeletionMask } from '../tsdb/block/index.js';
 import type { SourceOpener } from './executor.js';
+import { type LevelBlock, leveledQueryable, type RecentSource } from './levels.js';
 import type { BlockDescriptor, HeadDescriptor, SourceDescriptor } from './sources.js';
 
 /** How often the blocks kept open are checked for existence. */
@@ -25,15 +27,24 @@ export class SourceReaders implements SourceOpener {
     this.#openHead = openHead;
   }
 
-  async open(sources: readonly SourceDescriptor[], reads: QueryReads): Promise<Queryable> {
-    const raw = sources.filter((source) => source.kind === 'head' || source.resolutionMs === 0);
-    return mergeQueryables(
-      await Promise.all(
-        raw.map(async (source) =>
-          source.kind === 'head' ? this.#openHead(source) : this.#openBlock(source, reads),
-        ),
-      ),
-    );
+  async open(
+    sources: readonly SourceDescriptor[],
+    reads: QueryReads,
+    maxResolutionMs = 0,
+  ): Promise<Queryable> {
+    const stores = await this.#stores;
+    const blocks: LevelBlock[] = [];
+    const recent: RecentSource[] = [];
+    for (const source of sources) {
+      if (source.kind === 'head') recent.push({ ...source, queryable: this.#openHead(source) });
+      else blocks.push(describe(source, stores, reads));
+    }
+    const masks: readonly DeletionMask[] = [];
+    if (blocks.some(({ resolutionMs }) => resolutionMs > 0)) {
+      return leveledQueryable({ blocks, recent, maxResolutionMs, masks });
+    }
+    const opened = await Promise.all(blocks.map((block) => block.open({ masks })));
+    return mergeQueryables([...opened, ...recent.map(({ queryable }) => queryable)]);
   }
 
   /** To be called between tasks: closes blocks that are too many or gone. */
@@ -45,8 +56,12 @@ export class SourceReaders implements SourceOpener {
       if (isSweeping) await store.sweep();
     }
   }
+}
 
-  async #openBlock({ place, prefix, ulid }: BlockDescriptor, reads: QueryReads): Promise<Queryable> {
-    return (await this.#stores)[place].queryable({ prefix, ulid }, reads);
-  }
+function describe(block: BlockDescriptor, stores: BlockStores, reads: QueryReads): LevelBlock {
+  const { place, prefix, ulid, minTimeMs, maxTimeMs, resolutionMs, sources, group } = block;
+  return {
+    ...{ minTimeMs, maxTimeMs, resolutionMs, sources, group },
+    open: (options) => stores[place].queryable({ prefix, ulid }, reads, options),
+  };
 }

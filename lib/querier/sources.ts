@@ -17,12 +17,6 @@ export interface HeadDescriptor {
   readonly memoryKey: string;
 }
 
-/** A time span, ms; the end is exclusive. */
-export interface TimeSpan {
-  readonly minTimeMs: number;
-  readonly maxTimeMs: number;
-}
-
 /** A block. */
 export interface BlockDescriptor {
   readonly kind: 'block';
@@ -36,8 +30,10 @@ export interface BlockDescriptor {
   readonly maxTimeMs: number;
   /** 0 for raw samples, else the width of a window, ms. */
   readonly resolutionMs: number;
-  /** Of a downsampled block: spans of raw blocks in its time that it was not made from. */
-  readonly missing: readonly TimeSpan[];
+  /** The first-level blocks it consists of, itself for such a one. */
+  readonly sources: readonly string[];
+  /** External labels, as text; blocks of different ones hold different series. */
+  readonly group: string;
 }
 
 export type SourceDescriptor = HeadDescriptor | BlockDescriptor;

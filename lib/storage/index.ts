@@ -13,6 +13,8 @@ export type {
   LabelQuery,
   Queryable,
   SelectHints,
+  SelectPlan,
+  SelectWindows,
   SeriesSet,
   Symbols,
 } from './queryable.js';

@@ -89,6 +89,43 @@ export interface SelectHints {
   readonly limit: number;
   /** True when of each series only the newest sample up to `maxTimeMs` matters: a source may leave out the others. */
   readonly newestOnly?: boolean;
+  /** What `planSelect` of the same source has said about this selector; the times above follow it. */
+  readonly plan?: SelectPlan;
+}
+
+/** The windows through which a query is going to look at a selector. Times in ms. */
+export interface SelectWindows {
+  /** Enclosing function or aggregation name, or ''. */
+  readonly func: string;
+  /** End of the first window: evaluation time with offset and `@`. */
+  readonly firstMs: number;
+  /** From one window's end to the next one's; 0 when there is one only. */
+  readonly stepMs: number;
+  readonly count: number;
+  /** Range of the selector, 0 for instant selectors. */
+  readonly rangeMs: number;
+  /** How far back an instant selector looks, and the extended forms of a range beyond it. */
+  readonly lookbackMs: number;
+  /** `anchored` also looks `lookbackMs` before its range, `smoothed` besides as far behind it. */
+  readonly form: 'plain' | 'anchored' | 'smoothed';
+}
+
+/**
+ * How to evaluate a selector whose source holds other series in the place of the one asked for: one value per window of
+ * time (docs/formats/downsampled.md). The result is `func` over `rangeMs`, by that of `divisor` if there is one, times
+ * `factor`.
+ */
+export interface SelectPlan {
+  /** Equal for plans that read the same of equal matchers and times. */
+  readonly key: string;
+  /** The function to evaluate, mostly the given one. */
+  readonly func: string;
+  readonly rangeMs: number;
+  readonly lookbackMs: number;
+  readonly factor: number;
+  readonly divisor: SelectPlan | null;
+  /** For the user: what is read, and what was changed for it. The selector's name follows. */
+  readonly notes: readonly string[];
 }
 
 export interface LabelQuery {
@@ -104,6 +141,11 @@ export interface LabelQuery {
 
 /** A source of series for one tenant at one moment. */
 export interface Queryable {
+  /**
+   * Says how a selector is to be evaluated, from its windows alone; null when simply as it stands. Absent where that is
+   * always so. Whoever evaluates it so puts the plan into the hints of its select.
+   */
+  planSelect?(windows: SelectWindows): SelectPlan | null;
   /** Series that match all matchers and have (or may have) samples inside the hinted time range. */
   select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet>;
   /** Sorted, distinct label names. */

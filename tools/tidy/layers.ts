@@ -132,8 +132,8 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
 
 /** Folders beside `lib` and `cmd`: which others, or which units of `lib`, they may import. */
 export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
-  // The suites know the program from outside only; the runner of PromQL scripts is a tool for tests.
-  e2e: ['e2e', 'proto', 'promql/testing'],
+  // The suites know the program from outside only; the runner of PromQL scripts, S3 servers and made buckets are tools for tests.
+  e2e: ['e2e', 'proto', 'promql/testing', 'bucket', 'compactor'],
   bench: ['bench', 'e2e', 'lib'],
   sim: ['sim', 'lib', 'cmd'],
   tools: ['tools'],

@@ -17,7 +17,7 @@ import {
 } from '../../tsdb/compact/testing/model-blocks.js';
 import { Compactor, type CompactorOptions } from '../compactor.js';
 import type { Engine } from '../engine.js';
-import { soleOwner } from '../owners.js';
+import { type Owners, soleOwner } from '../owners.js';
 import { runTask } from '../run-task.js';
 
 /** What the tests of the compactor share: a bucket in a folder with small blocks, and compactors on it. */
@@ -84,6 +84,7 @@ export class TenantFixture {
       readonly clock?: Clock;
       readonly limits?: Partial<Limits>;
       readonly engine?: Engine;
+      readonly owners?: Owners;
       readonly logger?: Logger;
       readonly metrics?: Metrics;
     } = {},
@@ -96,7 +97,7 @@ export class TenantFixture {
       logger: parts.logger ?? silentLogger,
       metrics: parts.metrics ?? new Metrics({ withProcessMetrics: false, version: 'test' }),
       engine: parts.engine ?? inlineEngine,
-      owners: soleOwner,
+      owners: parts.owners ?? soleOwner,
       options: { ...OPTIONS, scratchFolder: join(this.folder, `scratch-${holder()}`), ...changes },
     });
   }

@@ -16,6 +16,7 @@ import { EMPTY_SET, LabelBuilder, NO_LABELS } from './label-columns.js';
 import { labelJoinRows, labelReplaceRows } from './label-functions.js';
 import { dropNames } from './names.js';
 import { countValues, quantileOfSeries } from './quantile.js';
+import { QuotientRows } from './quotient.js';
 import { limitRatio, rankSeries } from './rank.js';
 import { scalarOpRows } from './scalar-op.js';
 import { InstantSelectorRows, RangeCallRows } from './selectors.js';
@@ -157,6 +158,8 @@ export class Evaluator {
         };
         return dropNames(new ElementRows(this.rows(node.child), negate, (h) => multiplyHistogram(h, -1)));
       }
+      case 'quotient':
+        return new QuotientRows(this.rows(node.lhs), this.rows(node.rhs));
       case 'scalarOp':
         return this.scalarOpRows(node);
       case 'binary':

@@ -66,6 +66,7 @@ async function openLeaf(query: string, isInstant: boolean, withHelp: boolean, fr
     lookbackMs: 300_000,
     evaluationIntervalMs: 60_000,
     startTimestamps: false,
+    planSelect: null,
   });
   const kernel = new QueryKernel(2 ** 28);
   const calls: HelpRequest[] = [];

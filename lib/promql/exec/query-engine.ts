@@ -1,5 +1,6 @@
 import { VarveError } from '../../errors/index.js';
 import { QueryKernel } from '../../kernel/index.js';
+import type { Matcher } from '../../matcher/index.js';
 import type { Queryable, SeriesSet } from '../../storage/index.js';
 import { type Expr, parseExpr, typeWords, valueTypeOf } from '../parse/index.js';
 import { type Grid, planQuery, type QueryPlan, type VectorNode } from '../plan/index.js';
@@ -77,6 +78,7 @@ class KernelQueryEngine implements QueryEngine {
       lookbackMs: request.lookbackMs > 0 ? request.lookbackMs : options.lookbackMs,
       evaluationIntervalMs: options.evaluationIntervalMs,
       startTimestamps: options.startTimestamps ?? false,
+      planSelect: queryable.planSelect === undefined ? null : (windows) => queryable.planSelect!(windows),
     });
     const features = {
       delayedNameRemoval: options.delayedNameRemoval ?? false,
@@ -84,6 +86,7 @@ class KernelQueryEngine implements QueryEngine {
       startTimestamps: options.startTimestamps ?? false,
     };
     const annotations = new Annotations(request.query);
+    notePlans(plan, annotations);
     const limits = { samplesMax: options.samplesMax, isCancelled, deadlineMs };
     const context = new QueryContext(kernel, new SymbolSpace(), annotations, features, limits);
     const { grid } = plan;
@@ -145,6 +148,21 @@ async function selectAll(plan: QueryPlan, queryable: Queryable, kernel: QueryKer
     if (outcome.status === 'fulfilled') return outcome.value;
     throw outcome.reason;
   });
+}
+
+/** Says which selectors were not read as they stand. */
+function notePlans({ selects }: QueryPlan, annotations: Annotations): void {
+  for (const { matchers, hints, pos } of selects) {
+    for (const note of hints.plan?.notes ?? [])
+      annotations.info(`${note}: ${JSON.stringify(nameOf(matchers))}`, pos);
+  }
+}
+
+/** The metric name that a selector asks for, or all of it. */
+function nameOf(matchers: readonly Matcher[]): string {
+  const name = matchers.find((matcher) => matcher.name === '__name__' && matcher.type === '=');
+  if (name !== undefined) return name.value;
+  return `{${matchers.map(({ type, name, value }) => `${name}${type}${JSON.stringify(value)}`).join(', ')}}`;
 }
 
 /** Sorting has no effect on range queries; says so once per sort call. */

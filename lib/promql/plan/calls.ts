@@ -2,6 +2,7 @@ import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
 import { RANGE_FUNCTION } from '../../kernel/index.js';
 import type { Matcher } from '../../matcher/index.js';
+import type { SelectPlan } from '../../storage/index.js';
 import { goMax, goMin } from '../func/index.js';
 import type { Call, Expr, PositionRange } from '../parse/index.js';
 import { unwrap } from './invariance.js';
@@ -170,10 +171,46 @@ function planRangeCall(planner: Planner, call: Call, scope: Scope, func: string)
     return planner.interner.node({ kind: 'subqueryCall', func, child, times, rangeMs, args, ...base, pos });
   }
   assert(matrix.kind === 'matrixSelector', 'a range function has a matrix argument');
-  const leaf = planner.rangeLeaf(matrix, scope);
-  checkForm(leaf.form, call.func);
+  const { plan, leaf } = planner.plannedRange(matrix, scope);
   const { isStatistics } = scope;
-  return planner.interner.node({ kind: 'rangeCall', func, args, isStatistics, ...leaf, ...base });
+  const read = (name: string, by: SelectPlan | null): VectorNode => {
+    const range = leaf(by);
+    checkForm(range.form, call.func);
+    return planner.interner.node({ kind: 'rangeCall', func: name, args, isStatistics, ...range, ...base });
+  };
+  if (plan === null) return read(func, null);
+  const child = read(plan.func === scope.func ? func : plan.func, plan);
+  return planFactor(planner, planDivisor(planner, child, plan, read), plan, scope);
+}
+
+/** A mean over windows of several samples: their sum by their number. */
+function planDivisor(
+  planner: Planner,
+  lhs: VectorNode,
+  { divisor }: SelectPlan,
+  read: (func: string, plan: SelectPlan) => VectorNode,
+): VectorNode {
+  if (divisor === null) return lhs;
+  const rhs = read(divisor.func, divisor);
+  const { grid, pos } = lhs;
+  return planner.interner.node({ kind: 'quotient', lhs, rhs, grid, pos, uses: 0 });
+}
+
+/** What was read over a wider range, as of the range asked for. */
+function planFactor(planner: Planner, child: VectorNode, { factor }: SelectPlan, scope: Scope): VectorNode {
+  if (factor === 1) return child;
+  const { grid, pos } = child;
+  return planner.interner.node({
+    kind: 'scalarOp',
+    op: '*',
+    child,
+    scalar: planner.number(factor, scope, pos),
+    scalarOnLeft: false,
+    returnBool: false,
+    grid,
+    pos,
+    uses: 0,
+  });
 }
 
 function isMatrix(expr: Expr): boolean {

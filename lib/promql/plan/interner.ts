@@ -38,7 +38,7 @@ export class Interner {
   }
 
   select(matchers: readonly Matcher[], hints: SelectHints, pos: PositionRange): SelectSpec {
-    const key = `${spellMatchers(matchers)}|${hints.minTimeMs}|${hints.maxTimeMs}|${hints.rangeMs}|${hints.stepMs}|${hints.newestOnly}`;
+    const key = `${spellMatchers(matchers)}|${hints.minTimeMs}|${hints.maxTimeMs}|${hints.rangeMs}|${hints.stepMs}|${hints.newestOnly}|${hints.plan?.key ?? ''}`;
     let spec = this.selectsByKey.get(key);
     if (spec === undefined) {
       spec = { index: this.selects.length, matchers, hints, pos };

@@ -191,6 +191,8 @@ export type VectorNode =
           }
         | { readonly kind: 'date'; readonly func: string }
         | { readonly kind: 'negate'; readonly child: VectorNode }
+        /** Two results of the same selector, value by value. */
+        | { readonly kind: 'quotient'; readonly lhs: VectorNode; readonly rhs: VectorNode }
         | {
             readonly kind: 'setOperation';
             readonly op: 'and' | 'or' | 'unless';

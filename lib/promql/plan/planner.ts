@@ -1,6 +1,7 @@
 import { assert } from '../../assert/index.js';
 import { VarveError } from '../../errors/index.js';
 import { createMatcher, type Matcher } from '../../matcher/index.js';
+import type { SelectPlan, SelectWindows } from '../../storage/index.js';
 import { compareScalars, scalarArithmetic } from '../func/index.js';
 import {
   type Aggregate,
@@ -42,6 +43,17 @@ export interface PlanSettings {
   readonly evaluationIntervalMs: number;
   /** Feature `use-start-timestamps`. */
   readonly startTimestamps: boolean;
+  /** `planSelect` of the source; null when it has none. */
+  readonly planSelect: ((windows: SelectWindows) => SelectPlan | null) | null;
+}
+
+/** The part of a range function or matrix that reads a selector. */
+export interface RangeLeaf {
+  readonly select: SelectSpec;
+  readonly times: LeafTimes;
+  readonly rangeMs: number;
+  readonly lookbackMs: number;
+  readonly form: WindowForm;
 }
 
 /** Where an expression stands. */
@@ -105,8 +117,8 @@ export class Planner {
 
   private matrixRoot(expr: Expr, scope: Scope): MatrixRoot {
     if (expr.kind === 'matrixSelector') {
-      const leaf = this.rangeLeaf(expr, scope);
-      return { kind: 'samples', ...leaf };
+      const { plan, leaf } = this.plannedRange(expr, scope);
+      return { kind: 'samples', ...leaf(plan) };
     }
     assert(expr.kind === 'subquery', 'a matrix is a selector or a subquery');
     const times = this.times(expr, scope);
@@ -129,7 +141,7 @@ export class Planner {
       case 'vectorSelector':
         return this.instantSelector(inner, scope, 'values');
       case 'unary': {
-        const child = this.vector(inner.expr, scope);
+        const child = this.vector(inner.expr, { ...scope, func: '' });
         if (inner.op === '+') return child;
         return this.interner.node({ kind: 'negate', child, grid: scope.grid, pos: inner.pos, uses: 0 });
       }
@@ -217,8 +229,9 @@ export class Planner {
 
   private binary(expr: BinaryExpr, outer: Scope): VectorNode {
     const { op, returnBool } = expr;
-    // Trimming needs buckets.
-    const scope = op === '</' || op === '>/' ? { ...outer, isStatistics: false } : outer;
+    // Trimming needs buckets. What is around an operator says nothing of its sides: `count(x > 5)` compares values.
+    const isTrimming = op === '</' || op === '>/';
+    const scope = { ...outer, func: '', isStatistics: outer.isStatistics && !isTrimming };
     const base = { grid: scope.grid, pos: expr.pos, uses: 0 };
     const leftIsScalar = valueTypeOf(expr.lhs) === 'scalar';
     if (leftIsScalar || valueTypeOf(expr.rhs) === 'scalar') {
@@ -290,6 +303,21 @@ export class Planner {
     return { referenceMs: startMs - offsetMs, referenceStepMs: stepMs, offsetMs, sampleWeight };
   }
 
+  /** What the source says about a selector; null when it is to be read as it stands. */
+  private planSelect(
+    times: LeafTimes,
+    scope: Scope,
+    rangeMs: number,
+    form: WindowForm,
+    func: string,
+  ): SelectPlan | null {
+    const { planSelect, lookbackMs } = this.settings;
+    if (planSelect === null) return null;
+    const stepMs = times.referenceStepMs;
+    const count = stepMs === 0 ? 1 : scope.grid.count;
+    return planSelect({ func, firstMs: times.referenceMs, stepMs, count, rangeMs, lookbackMs, form });
+  }
+
   /** The select of a leaf that looks `beforeMs` back (left-open) and `afterMs` ahead of its reference times. */
   private select(
     selector: VectorSelector,
@@ -298,6 +326,7 @@ export class Planner {
     beforeMs: number,
     afterMs: number,
     rangeMs: number,
+    plan: SelectPlan | null,
   ): SelectSpec {
     const last = times.referenceMs + (scope.grid.count - 1) * times.referenceStepMs;
     const hints = {
@@ -311,16 +340,17 @@ export class Planner {
       // Statistics of histograms tell resets from the samples before.
       newestOnly: rangeMs === 0 && afterMs === 0 && last === times.referenceMs && !scope.isStatistics,
     };
-    return this.interner.select(selector.matchers, hints, selector.pos);
+    return this.interner.select(selector.matchers, plan === null ? hints : { ...hints, plan }, selector.pos);
   }
 
   instantSelector(selector: VectorSelector, scope: Scope, mode: 'values' | 'times' | 'starts'): VectorNode {
     const times = this.times(selector, scope);
-    const lookbackMs = this.settings.lookbackMs;
     const smoothed = selector.smoothed && mode === 'values';
+    const plan = this.planSelect(times, scope, 0, smoothed ? 'smoothed' : 'plain', scope.func);
+    const lookbackMs = plan?.lookbackMs ?? this.settings.lookbackMs;
     return this.interner.node({
       kind: 'instantSelector',
-      select: this.select(selector, times, scope, lookbackMs, smoothed ? lookbackMs : 0, 0),
+      select: this.select(selector, times, scope, lookbackMs, smoothed ? lookbackMs : 0, 0, plan),
       times,
       lookbackMs,
       mode: smoothed ? 'smoothed' : mode,
@@ -331,23 +361,25 @@ export class Planner {
     });
   }
 
-  rangeLeaf(
+  /** What the source says about a range selector, and how to read it by that plan or its divisor's. */
+  plannedRange(
     expr: MatrixSelector,
     scope: Scope,
-  ): { select: SelectSpec; times: LeafTimes; rangeMs: number; lookbackMs: number; form: WindowForm } {
+  ): { readonly plan: SelectPlan | null; leaf(plan: SelectPlan | null): RangeLeaf } {
     const { selector } = expr;
     const times = this.times(selector, scope);
     const rangeMs = this.duration(expr.rangeMs, expr.rangeExpr);
     const form = selector.smoothed ? 'smoothed' : selector.anchored ? 'anchored' : 'plain';
-    const lookbackMs = this.settings.lookbackMs;
-    const before = form === 'plain' ? rangeMs : rangeMs + lookbackMs;
-    const after = form === 'smoothed' ? lookbackMs : 0;
     return {
-      select: this.select(selector, times, scope, before, after, rangeMs),
-      times,
-      rangeMs,
-      lookbackMs,
-      form,
+      plan: this.planSelect(times, scope, rangeMs, form, scope.func),
+      leaf: (plan) => {
+        const range = plan?.rangeMs ?? rangeMs;
+        const lookbackMs = plan?.lookbackMs ?? this.settings.lookbackMs;
+        const before = form === 'plain' ? range : range + lookbackMs;
+        const after = form === 'smoothed' ? lookbackMs : 0;
+        const select = this.select(selector, times, scope, before, after, range, plan);
+        return { select, times, rangeMs: range, lookbackMs, form };
+      },
     };
   }
 
@@ -360,7 +392,8 @@ export class Planner {
     pos: PositionRange,
   ): VectorNode {
     const times = this.infoTimes(arg, scope);
-    const lookbackMs = this.settings.lookbackMs;
+    const plan = this.planSelect(times, scope, 0, 'plain', 'info');
+    const lookbackMs = plan?.lookbackMs ?? this.settings.lookbackMs;
     const names = matchers.filter((matcher) => matcher.name === '__name__');
     const selected = [...matchers];
     if (names.length === 0) selected.push(createMatcher('=', '__name__', 'target_info'));
@@ -380,7 +413,7 @@ export class Planner {
       kind: 'info',
       child,
       matchers: selected,
-      infoSelect: this.interner.select(selected, hints, pos),
+      infoSelect: this.interner.select(selected, plan === null ? hints : { ...hints, plan }, pos),
       times,
       lookbackMs,
       grid: scope.grid,

@@ -67,6 +67,18 @@ export class PlainAggregateWriter {
     return plainFloats(this.#kernel.counter(chunk.data));
   }
 
+  /** The counter entry of an aggregate chunk of floats as it stands; null when there is none. @throws CorruptionError */
+  counterEntry(encoding: number, data: Uint8Array): Uint8Array | null {
+    if (encoding !== ENCODING.aggregate) return null;
+    const chunk = decodeAggregateChunk(data)[AGGREGATE.counter] ?? null;
+    return chunk?.encoding === ENCODING.xor ? chunk.data : null;
+  }
+
+  /** A counter entry as a plain chunk, as `write` makes it. @throws CorruptionError */
+  writeCounter(entry: Uint8Array): PlainAggregate | null {
+    return plainFloats(this.#kernel.counter(entry));
+  }
+
   #writeRaw(
     aggregate: SeriesAggregate,
     encoding: number,

@@ -1,0 +1,1 @@
+export { runBucketTool, type ToolParts } from './tool.js';
