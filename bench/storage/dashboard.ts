@@ -4,17 +4,26 @@ import { compare, type Difference } from './difference.js';
 import type { Setup } from './setup.js';
 import type { Store } from './store.js';
 
-/** The panels of the dashboard, over all series of a metric. */
-const PANELS: Readonly<Record<string, string>> = {
-  rate: 'sum by (job) (rate(node_cpu_seconds_total[1h]))',
-  increase: 'sum by (namespace) (increase(node_network_receive_bytes_total[1h]))',
-  avg_over_time: 'avg by (namespace) (avg_over_time(node_load1[1h]))',
-  sum_over_time: 'sum by (cluster) (sum_over_time(container_memory_working_set_bytes[1h]))',
-  min_over_time: 'min by (cluster) (min_over_time(node_memory_MemAvailable_bytes[1h]))',
-  max_over_time: 'max by (namespace) (max_over_time(node_hwmon_temp_celsius[1h]))',
-  count_over_time: 'sum by (job) (count_over_time(kube_pod_status_phase[1h]))',
-  gauge: 'avg by (namespace) (node_load1)',
-};
+/**
+ * What a panel shows: windows of values that move, the same of values that mostly stand still (which take hardly more
+ * room raw than downsampled), or single values, for which a finer level is read.
+ */
+export type PanelKind = 'moving' | 'still' | 'plain';
+
+/** The panels of moving and of plain values are the dashboard. */
+const PANELS: readonly (readonly [name: string, kind: PanelKind, query: string])[] = [
+  ['rate', 'moving', 'sum by (job) (rate(node_cpu_seconds_total[1h]))'],
+  ['increase', 'moving', 'sum by (namespace) (increase(node_network_receive_bytes_total[1h]))'],
+  ['avg_over_time', 'moving', 'avg by (namespace) (avg_over_time(node_load1[1h]))'],
+  ['sum_over_time', 'moving', 'sum by (cluster) (sum_over_time(node_load1[1h]))'],
+  ['min_over_time', 'moving', 'min by (cluster) (min_over_time(node_load1[1h]))'],
+  ['max_over_time', 'moving', 'max by (namespace) (max_over_time(node_load1[1h]))'],
+  ['count_over_time', 'moving', 'sum by (job) (count_over_time(node_load1[1h]))'],
+  ['plain gauge', 'plain', 'avg by (namespace) (node_load1)'],
+  ['min, memory', 'still', 'min by (cluster) (min_over_time(node_memory_MemAvailable_bytes[1h]))'],
+  ['max, degrees', 'still', 'max by (namespace) (max_over_time(node_hwmon_temp_celsius[1h]))'],
+  ['sum, states', 'still', 'sum by (job) (sum_over_time(kube_pod_status_phase[1h]))'],
+];
 
 /** Runs with warm caches; the median counts. */
 const WARM_RUNS = 5;
@@ -35,6 +44,7 @@ export interface PanelFigures {
 
 export interface Panel {
   readonly name: string;
+  readonly kind: PanelKind;
   readonly auto: PanelFigures;
   readonly raw: PanelFigures;
   readonly difference: Difference;
@@ -47,15 +57,17 @@ export interface DashboardFigures {
   readonly warmMs: number;
   readonly requests: number;
   readonly bytes: number;
+  /** Bytes of the cold run by what they were: parts of indexes, chunks. */
+  readonly bytesByKind: Readonly<Record<string, number>>;
 }
 
 /** Each panel alone, each time from a process that has just been started. */
 export async function measurePanels(store: Store, setup: Setup, prefix: string): Promise<Panel[]> {
   const panels: Panel[] = [];
-  for (const [name, query] of Object.entries(PANELS)) {
+  for (const [name, kind, query] of PANELS) {
     const [auto, autoAnswer] = await measurePanel(store, setup, prefix, { name, query, mode: 'auto' });
     const [raw, rawAnswer] = await measurePanel(store, setup, prefix, { name, query, mode: '0s' });
-    panels.push({ name, auto, raw, difference: compare(autoAnswer, rawAnswer) });
+    panels.push({ name, kind, auto, raw, difference: compare(autoAnswer, rawAnswer) });
   }
   return panels;
 }
@@ -99,8 +111,9 @@ export async function measureDashboard(
   try {
     const load = () => loadAll(varve, setup, mode);
     const cold = await load();
+    const bytesByKind = await fetchedBytes(varve);
     const warm = [await load(), await load(), await load()];
-    return { mode, ...cold, coldMs: cold.ms, warmMs: median(warm.map(({ ms }) => ms)) };
+    return { mode, ...cold, bytesByKind, coldMs: cold.ms, warmMs: median(warm.map(({ ms }) => ms)) };
   } finally {
     await varve.stop();
   }
@@ -108,12 +121,26 @@ export async function measureDashboard(
 
 async function loadAll(varve: Varve, setup: Setup, mode: Mode) {
   const startedMs = performance.now();
-  const answers = await Promise.all(Object.values(PANELS).map((query) => ask(varve, setup, query, mode)));
+  const shown = PANELS.filter(([, kind]) => kind !== 'still');
+  const answers = await Promise.all(shown.map(([, , query]) => ask(varve, setup, query, mode)));
   return {
     ms: performance.now() - startedMs,
     requests: answers.reduce((sum, { requests }) => sum + requests, 0),
     bytes: answers.reduce((sum, { bytes }) => sum + bytes, 0),
   };
+}
+
+/** How much less the panels of a kind read than from raw samples, each from a process that has just been started. */
+export function bytesRatio(panels: readonly Panel[], kind: PanelKind): number {
+  const own = panels.filter((panel) => panel.kind === kind);
+  const sum = (mode: 'auto' | 'raw') => own.reduce((total, panel) => total + panel[mode].bytes, 0);
+  return sum('raw') / sum('auto');
+}
+
+async function fetchedBytes(varve: Varve): Promise<Record<string, number>> {
+  const text = await (await fetch(`${varve.url}/metrics`)).text();
+  const found = text.matchAll(/^varve_querier_blocks_fetched_bytes_total\{kind="([^"]+)"\} (\S+)$/gm);
+  return Object.fromEntries([...found].map(([, kind, bytes]) => [kind!, Number(bytes)]));
 }
 
 function median(values: readonly number[]): number {

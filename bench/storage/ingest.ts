@@ -4,7 +4,7 @@ import type { Bucket } from '../../lib/bucket/index.js';
 import type { TenantListing } from '../../lib/bucketindex/index.js';
 import { usageOf } from '../load/index.js';
 import { Feed } from './feed.js';
-import { jobsLeft, listBlocks, vanished } from './inventory.js';
+import { isIndexed, jobsLeft, listBlocks, vanished } from './inventory.js';
 import { DAY_MS, type Setup } from './setup.js';
 
 export interface IngestFigures {
@@ -107,7 +107,7 @@ export async function settle(
       );
     }
     const left = jobsLeft(listing, setup);
-    if (left === 0) break;
+    if (left === 0 && (await isIndexed(bucket, listing))) break;
     const ended = targets.find((target) => !target.running());
     if (ended !== undefined) throw new Error(`${ended.name} has ended: see ${ended.logFile}`);
     const nowMs = performance.now();

@@ -4,6 +4,7 @@ import {
   coveredBlocks,
   type KnownBlock,
   listTenant,
+  readBucketIndex,
   type TenantListing,
 } from '../../lib/bucketindex/index.js';
 import { planTenant } from '../../lib/compactor/index.js';
@@ -73,6 +74,17 @@ export function takeInventory(listing: TenantListing): Inventory {
     };
   });
   return { levels, bytes: sum(blocks, 'bytes'), replaced: listing.index.deletionMarks.size };
+}
+
+/** Whether the index that queriers read says what the bucket holds. */
+export async function isIndexed(bucket: Bucket, listing: TenantListing): Promise<boolean> {
+  const index = await readBucketIndex(bucket, DEFAULT_TENANT);
+  if (index === null) return false;
+  const known = new Set(index.blocks.map(({ ulid }) => ulid));
+  return (
+    listing.index.blocks.every(({ ulid }) => known.has(ulid)) &&
+    [...listing.index.deletionMarks.keys()].every((ulid) => index.deletionMarks.has(ulid))
+  );
 }
 
 /** Jobs that the compactor has still to do, by its own plan; null while it waits for more blocks. */

@@ -1,5 +1,5 @@
 import type { Agreement } from './agreement.js';
-import type { DashboardFigures, Panel, PanelFigures } from './dashboard.js';
+import { bytesRatio, type DashboardFigures, type Panel, type PanelFigures } from './dashboard.js';
 import type { IngestFigures } from './ingest.js';
 import type { Inventory } from './inventory.js';
 import { gigabytes } from './setup.js';
@@ -71,6 +71,13 @@ export function printPanels(panels: readonly Panel[], dashboards: readonly Dashb
   }
   const head = (what: string) => [`${what} cold ms`, 'warm ms', 'requests', 'MB'];
   table(['panel', ...head('auto:'), ...head('raw:'), 'bytes', 'largest difference'], rows);
+  for (const kind of ['moving', 'plain', 'still'] as const) {
+    process.stdout.write(`${kind} values: ${bytesRatio(panels, kind).toFixed(1)} × less than raw\n`);
+  }
+  for (const { mode, bytesByKind } of dashboards) {
+    const kinds = Object.entries(bytesByKind).map(([kind, bytes]) => `${kind} ${megabytes(bytes)} MB`);
+    process.stdout.write(`${mode === 'auto' ? 'auto' : 'raw'}: ${kinds.join(', ')}\n`);
+  }
   const infos = new Set(panels.flatMap((panel) => panel.auto.infos));
   for (const info of infos) process.stdout.write(`info: ${info}\n`);
 }
