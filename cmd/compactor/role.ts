@@ -28,11 +28,17 @@ export interface CompactorRoleParts {
 /** An index is written again at least this often: readers refuse one that is an hour old. */
 const INDEX_REFRESH_MS = 600_000;
 
+/** The compactor's modules, and how to have it look for work now. */
+export interface CompactorModules {
+  readonly modules: readonly Module[];
+  readonly wake: () => void;
+}
+
 /**
  * Mounts the compactor's pages and returns its modules. The work is shared with all compactors on the same bucket,
  * which find one another through it.
  */
-export function buildCompactor(parts: CompactorRoleParts): readonly Module[] {
+export function buildCompactor(parts: CompactorRoleParts): CompactorModules {
   const { bucket, config, metrics, server } = parts;
   const logger = parts.logger.child({ component: 'compactor' });
   const settings = config.compactor;
@@ -64,6 +70,7 @@ export function buildCompactor(parts: CompactorRoleParts): readonly Module[] {
       deletionDelayMs: settings.deletionDelayMs,
       partialDelayMs: settings.partialBlockDeletionDelayMs,
       tenantCleanupDelayMs: settings.tenantCleanupDelayMs,
+      deletionSettleMs: settings.deletionSettleTimeMs,
       indexRefreshMs: INDEX_REFRESH_MS,
       downsampling: settings.downsamplingEnabled
         ? { hourMs: settings.downsampling1hRangeMs, dayMs: settings.downsampling1dRangeMs }
@@ -79,11 +86,12 @@ export function buildCompactor(parts: CompactorRoleParts): readonly Module[] {
     const members = membership.members().map((member) => ({ ...member, isSelf: member.id === id() }));
     exchange.send(200, JSON_TYPE, JSON.stringify({ members }));
   });
-  return [
+  const modules: readonly Module[] = [
     { name: 'compactor-folder', needs: [], service: lockOf(folder) },
     { name: 'compactor-members', needs: ['storage', 'compactor-folder'], service: membership },
     { name: 'compactor', needs: ['runtime-config', 'storage', 'compactor-members'], service: compactor },
   ];
+  return { modules, wake: () => compactor.wake() };
 }
 
 /** Two processes in one folder would empty each other's scratch and have one name. */

@@ -1,12 +1,13 @@
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type BucketSettings, bucketFolder } from '../../lib/bucket/index.js';
-import type { BlockCatalog } from '../../lib/bucketindex/index.js';
+import { type Bucket, type BucketSettings, bucketFolder } from '../../lib/bucket/index.js';
+import type { BlockCatalog, DeletionCatalog } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import { type Config, renderConfig, renderFlags } from '../../lib/config/index.js';
 import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
 import {
+  AdminApi,
   type BlockAccess,
   type BuildInfo,
   blockReadMetrics,
@@ -29,6 +30,11 @@ export interface QuerierParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly objects: Bucket;
+  /** What is deleted of tenants: the same that the provider's snapshots are made with. */
+  readonly deletions: DeletionCatalog;
+  /** Has what is deleted taken from blocks now; null when no compactor runs in this process. */
+  readonly rewriteNow: ((tenant: string) => void) | null;
   readonly buildInfo: BuildInfo;
   /** Compiled module of the query threads. */
   readonly workerScript: URL;
@@ -122,6 +128,17 @@ export function buildQuerier(parts: QuerierParts): Module {
   const { timeoutMs, lookbackDeltaMs, maxSamples, maxMemoryBytes } = query;
   const budgets = { samplesMax: maxSamples, memoryBytesMax: maxMemoryBytes };
   new ReadApi({ tenant: config, timeoutMs, lookbackDeltaMs, ...budgets }, apiParts).mount(parts.server);
+  const { objects, deletions, rewriteNow } = parts;
+  new AdminApi(
+    {
+      tenant: config,
+      isEnabled: config.http.enableAdminApi,
+      timeoutMs,
+      formBodyBytesMax: config.http.maxFormBodyBytes,
+      memoryBytesMax: maxMemoryBytes,
+    },
+    { ...apiParts, bucket: objects, deletions, rewriteNow },
+  ).mount(parts.server);
   const { cacheFolder, bucket } = data.blocks;
   const headers =
     bucketFolder(bucket) !== null ? null : new HeaderCleaner(cacheFolder, parts.catalog, logger);

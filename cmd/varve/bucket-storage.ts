@@ -21,6 +21,7 @@ export async function buildBucketStorage({ config, metrics }: StorageParts): Pro
   return {
     sources: null,
     catalog: null,
+    deletions: null,
     bucket,
     push: null,
     flush: null,

@@ -138,7 +138,7 @@ describe('a process that is only a compactor', () => {
     ['/metrics', 200, 'varve_membership_members{group="compactors"}'],
     ['/compactor/jobs', 200, '"jobs":[]'],
     ['/compactor/tenants', 200, '"tenants":[]'],
-    ['/compactor/members', 200, '"members":[{"id":"c-1",'],
+    ['/compactor/members', 200, '{"id":"c-1",'],
     ['/ingester/flush', 501, 'this process has no ingester'],
     ['/api/v1/push', 501, 'takes no samples'],
     ['/prometheus/api/v1/query?query=1', 501, 'answers no queries'],

@@ -52,24 +52,28 @@ export async function buildProcess(
     );
   }
   const common = { config, server, limits, metrics, logger, clock: systemClock };
-  const { bucket, sources, catalog } = storage;
+  const { bucket, sources, catalog, deletions } = storage;
+  const compactor = buildCompactor({ ...common, bucket, onIndex: (tenant) => catalog?.invalidate(tenant) });
   const workerScript =
     options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url);
   const roles: readonly Module[] = [
-    ...(sources === null || catalog === null
+    ...(sources === null || catalog === null || deletions === null
       ? []
       : [
           buildQuerier({
             ...common,
             provider: sources,
             catalog,
+            deletions,
+            objects: bucket,
+            rewriteNow: compactor.wake,
             bucket: bucketSettings(config),
             localBlocks: localBlocksFolder(config),
             workerScript,
             buildInfo: buildInfo(config),
           }),
         ]),
-    ...buildCompactor({ ...common, bucket, onIndex: (tenant) => catalog?.invalidate(tenant) }),
+    ...compactor.modules,
   ];
   mountAdmin({ server, config, limits, metrics, storage, state: () => group.state });
   mountAbsent(server, storage);

@@ -1,13 +1,13 @@
 import { join, resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { type Bucket, bucketMetrics, openBucket } from '../../lib/bucket/index.js';
-import { BlockCatalog, DEFAULT_CATALOG_OPTIONS } from '../../lib/bucketindex/index.js';
+import { BlockCatalog, DEFAULT_CATALOG_OPTIONS, DeletionCatalog } from '../../lib/bucketindex/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import type { Config } from '../../lib/config/index.js';
 import { Distributor } from '../../lib/distributor/index.js';
 import type { PushService } from '../../lib/http/index.js';
 import { DEFAULT_SHIPPER_OPTIONS, Ingester, LocalBlocks, Shipper } from '../../lib/ingester/index.js';
-import type { LimitsProvider } from '../../lib/limits/index.js';
+import { type LimitsProvider, parseRetentionRules } from '../../lib/limits/index.js';
 import type { SourceProvider } from '../../lib/querier/index.js';
 import type { Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
@@ -34,6 +34,8 @@ export interface Storage extends Service {
   readonly bucket: Bucket;
   /** What blocks are there; null when this process answers no queries. */
   readonly catalog: BlockCatalog | null;
+  /** What is deleted of them; null when this process answers no queries. */
+  readonly deletions: DeletionCatalog | null;
   /** Takes remote write requests; null when this process takes none. */
   readonly push: PushService | null;
   /**
@@ -62,6 +64,11 @@ export async function buildStorage({
     syncIntervalMs: config.blocks.syncIntervalMs,
     // Long before the files go.
     ignoreDeletionMarksDelayMs: config.compactor.deletionDelayMs / 2,
+  });
+  const retentionOf = (tenant: string) => parseRetentionRules(limits.of(tenant).retentionMatchers);
+  const deletions = new DeletionCatalog(bucket, clock, retentionOf, {
+    syncIntervalMs: config.blocks.syncIntervalMs,
+    idleMs: DEFAULT_CATALOG_OPTIONS.idleMs,
   });
   const localBlocks = new LocalBlocks({ directory: localBlocksFolder(config), logger, metrics });
   const shipper = new Shipper({
@@ -113,9 +120,10 @@ export async function buildStorage({
     await Promise.race([shipper.shipNow('').catch(() => {}), timeout]);
   };
   return {
-    sources: processSources({ ingester, localBlocks, catalog, bucket }),
+    sources: processSources({ ingester, localBlocks, catalog, deletions, bucket }),
     bucket,
     catalog,
+    deletions,
     push: distributor,
     flush: async (tenant) => {
       const count = await ingester.flush(tenant);

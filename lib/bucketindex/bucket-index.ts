@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { gunzip, gzip } from 'node:zlib';
 import { CorruptionError, messageOf } from '../errors/index.js';
-import { type BlockMeta, isBlockName } from '../tsdb/block/index.js';
+import { appliedMasks, type BlockMeta, isBlockName } from '../tsdb/block/index.js';
 
 const compress = promisify(gzip);
 const decompress = promisify(gunzip);
@@ -46,6 +46,8 @@ export interface BlockFacts {
   readonly samples: number;
   /** Bytes of all files; 0 when unknown. */
   readonly bytes: number;
+  /** Keys of deletion rules that were applied to the block; absent for none. */
+  readonly applied?: readonly string[];
 }
 
 /** A block with its facts: what an up-to-date index consists of. */
@@ -68,6 +70,7 @@ export function describeBlock(
 ): KnownBlock {
   const { thanos, compaction, stats } = meta;
   const indexStats = asFields(thanos?.['index_stats']);
+  const applied = appliedMasks(thanos);
   const files = Array.isArray(thanos?.['files']) ? thanos['files'] : [];
   return {
     ulid: meta.ulid,
@@ -86,6 +89,7 @@ export function describeBlock(
       series: stats.numSeries ?? 0,
       samples: stats.numSamples ?? 0,
       bytes: files.reduce<number>((sum, file) => sum + count(asFields(file)['size_bytes']), 0),
+      ...(applied.length > 0 ? { applied } : {}),
     },
     others: {},
   };
@@ -195,7 +199,8 @@ function decodeBlock(entry: Fields, i: number, name: string): IndexedBlock {
 
 /** Null for facts that are not there or that another version wrote: then meta.json is read again. */
 function decodeFacts(json: unknown, ulid: string): BlockFacts | null {
-  const { resolution, level, labels, source, sources = [ulid], series, samples, bytes } = asFields(json);
+  const fields = asFields(json);
+  const { resolution, level, labels, source, sources = [ulid], series, samples, bytes, applied } = fields;
   const numbers = [resolution, level, series, samples, bytes];
   if (!numbers.every((value) => typeof value === 'number') || typeof source !== 'string') return null;
   const isStrings = (values: readonly unknown[]) => values.every((value) => typeof value === 'string');
@@ -210,6 +215,7 @@ function decodeFacts(json: unknown, ulid: string): BlockFacts | null {
     series: series as number,
     samples: samples as number,
     bytes: bytes as number,
+    ...(isTexts(applied) ? { applied } : {}),
   };
 }
 
@@ -217,6 +223,10 @@ function listOf(json: unknown, name: string): readonly unknown[] {
   if (json === null || json === undefined) return [];
   if (!Array.isArray(json)) throw badIndex(name, 'a field that is no list');
   return json;
+}
+
+function isTexts(json: unknown): json is string[] {
+  return Array.isArray(json) && json.every((item) => typeof item === 'string');
 }
 
 function asFields(json: unknown): Fields {

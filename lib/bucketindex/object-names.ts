@@ -8,6 +8,10 @@ import { isBlockName } from '../tsdb/block/index.js';
  *     <tenant>/markers/<ULID>-<mark>.json                copies of the marks, so that one listing finds them all
  *     <tenant>/bucket-index.json.gz                      what blocks there are
  *     <tenant>/leases/<job>/<generation>                 Varve: who works on what
+ *     <tenant>/deletions/<ULID>.json                     Varve: a deletion of samples that is not over
+ *     <tenant>/deletions/<ULID>.claim                    Varve: it was begun, or cancelled, whichever came first
+ *     <tenant>/deletions/ended/<ULID>.json               Varve: a deletion that is over, kept for some days
+ *     <tenant>/deletions/checked/<ULID>.<rule>.<rule>…   Varve: a block that holds nothing of what these rules delete
  *     __markers__/<tenant>/tenant-deletion-mark.json     the tenant is to be deleted
  *     __varve_cluster/…                                  Varve: which processes are alive (lib/membership)
  */
@@ -47,6 +51,30 @@ export function parseMarkCopyName(name: string): { readonly ulid: string; readon
   const found = /\/markers\/([^/]+)-(deletion|no-compact|no-downsample)-mark\.json$/.exec(name);
   if (found === null || !isBlockName(found[1]!)) return null;
   return { ulid: found[1]!, kind: found[2] as MarkKind };
+}
+
+export function deletionsPrefix(tenant: string): string {
+  return `${tenant}/deletions/`;
+}
+
+export function deletionName(tenant: string, id: string): string {
+  return `${tenant}/deletions/${id}.json`;
+}
+
+export function deletionClaimName(tenant: string, id: string): string {
+  return `${tenant}/deletions/${id}.claim`;
+}
+
+export function endedDeletionsPrefix(tenant: string): string {
+  return `${tenant}/deletions/ended/`;
+}
+
+export function endedDeletionName(tenant: string, id: string): string {
+  return `${tenant}/deletions/ended/${id}.json`;
+}
+
+export function checkedPrefix(tenant: string): string {
+  return `${tenant}/deletions/checked/`;
 }
 
 /** The name of the block a prefix (`<tenant>/<ULID>/`) stands for; null for other folders. */

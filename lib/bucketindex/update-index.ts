@@ -14,6 +14,7 @@ import { readMark } from './marks.js';
 import {
   blockOfPrefix,
   blockPrefix,
+  deletionsPrefix,
   indexName,
   MARK_KINDS,
   type MarkKind,
@@ -45,6 +46,8 @@ export interface TenantListing {
   readonly isChanged: boolean;
   /** Whether the tenant carries a mark for its deletion at the older place. */
   readonly hasOldTenantMark: boolean;
+  /** Whether anything stands below `deletions/`. */
+  readonly hasDeletions: boolean;
   /** Things that are wrong and were passed over, for the log. */
   readonly problems: readonly string[];
 }
@@ -80,7 +83,9 @@ export async function listTenant(
   const marked = groupMarks(copies);
   const hasOldTenantMark = copies.includes(oldTenantMarkName(tenant));
   const names: string[] = [];
-  for (const prefix of (await bucket.list(`${tenant}/`, '/')).prefixes) {
+  const { prefixes } = await bucket.list(`${tenant}/`, '/');
+  const hasDeletions = prefixes.includes(deletionsPrefix(tenant));
+  for (const prefix of prefixes) {
     const ulid = blockOfPrefix(prefix);
     if (ulid !== null) names.push(ulid);
   }
@@ -118,7 +123,7 @@ export async function listTenant(
     deletionMarks.size !== old.deletionMarks.size ||
     [...deletionMarks.keys()].some((ulid) => !old.deletionMarks.has(ulid));
   const index = { blocks: sortBlocks(blocks), deletionMarks, updatedAt: Math.floor(nowMs / 1000) };
-  return { index, partials, marked, orphans, isChanged, hasOldTenantMark, problems };
+  return { index, partials, marked, orphans, isChanged, hasOldTenantMark, hasDeletions, problems };
 }
 
 type Marked = Readonly<Record<MarkKind, Set<string>>>;

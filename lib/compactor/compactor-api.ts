@@ -6,7 +6,7 @@ import type { JobView } from './job-board.js';
 
 /**
  * The compactor's pages: `/compactor/jobs` and `/compactor/tenants`, JSON or, for browsers, HTML, and the deletion of
- * tenants under Mimir's paths.
+ * tenants under the paths of Mimir and of Cortex.
  */
 export function mountCompactor(server: HttpServer, compactor: Compactor, tenantOptions: TenantOptions): void {
   const tenantOf = ({ request }: Exchange): string =>
@@ -20,7 +20,7 @@ export function mountCompactor(server: HttpServer, compactor: Compactor, tenantO
     const tenants = compactor.tenants();
     answer(exchange, { tenants }, () => tenantsPage(tenants));
   });
-  server.route(['POST'], '/compactor/delete_tenant', async (exchange) => {
+  const deleteTenant = async (exchange: Exchange): Promise<void> => {
     const tenant = tenantOf(exchange);
     if (new URLSearchParams(exchange.search).get('confirm') !== tenant) {
       throw new VarveError(
@@ -31,13 +31,17 @@ export function mountCompactor(server: HttpServer, compactor: Compactor, tenantO
     }
     await compactor.markTenant(tenant);
     exchange.sendEmpty(200);
-  });
-  server.route(['GET'], '/compactor/delete_tenant_status', async (exchange) => {
+  };
+  const deletionStatus = async (exchange: Exchange): Promise<void> => {
     const tenant = tenantOf(exchange);
     const { isMarked, blocksDeleted } = await compactor.tenantDeletion(tenant);
     const body = { tenant_id: tenant, blocks_deleted: blocksDeleted, marked: isMarked };
     exchange.send(200, JSON_TYPE, JSON.stringify(body));
-  });
+  };
+  for (const prefix of ['/compactor', '/purger']) {
+    server.route(['POST'], `${prefix}/delete_tenant`, deleteTenant);
+    server.route(['GET'], `${prefix}/delete_tenant_status`, deletionStatus);
+  }
 }
 
 function answer(exchange: Exchange, body: unknown, page: () => string): void {

@@ -12,13 +12,16 @@ import { messageOf, VarveError } from '../errors/index.js';
 import type { LimitsProvider } from '../limits/index.js';
 import type { Service } from '../service/index.js';
 import type { Logger, Metrics } from '../telemetry/index.js';
+import { DeletionKeeper, type TenantDeletions } from './deletion-keeper.js';
 import type { Engine } from './engine.js';
+import { Heart } from './heart.js';
 import type { Blocked, Job } from './job.js';
 import { JobBoard, type JobView } from './job-board.js';
 import { JobRunner } from './job-runner.js';
 import { type Lease, LeaseTaker } from './lease.js';
 import { CompactorMetrics, resolutionName } from './metrics.js';
 import type { Owners } from './owners.js';
+import { Pauses } from './pauses.js';
 import { type Plan, planTenant } from './plan.js';
 import type { DownsampleSpans } from './plan-downsampling.js';
 import { Quarantine } from './quarantine.js';
@@ -37,6 +40,8 @@ export interface CompactorOptions extends CleanerOptions {
   readonly firstLevelWaitMs: number;
   readonly downsampling: DownsampleSpans | null;
   readonly tenantCleanupDelayMs: number;
+  /** How long a deletion of samples stays in force at least, ms. */
+  readonly deletionSettleMs: number;
   /** Name of this compactor, the same after a restart; asked for after the start. */
   readonly holder: () => string;
   readonly leaseExpiryMs: number;
@@ -76,7 +81,6 @@ interface QueuedJob {
   readonly job: Job;
 }
 
-const HEARTBEATS_PER_EXPIRY = 10;
 /** Uploads that never ended, and leases that nobody gave back, are looked for this often, ms. */
 const LEFTOVERS_EVERY_MS = 3_600_000;
 
@@ -91,16 +95,22 @@ export class Compactor implements Service {
   readonly #board: JobBoard;
   readonly #cleaner: TenantCleaner;
   readonly #quarantine: Quarantine;
+  readonly #keeper: DeletionKeeper;
   readonly #leases: LeaseTaker;
   readonly #runner: JobRunner;
   readonly #scratch: Scratch;
   readonly #stopping = new AbortController();
   /** The last listing of each tenant. */
   readonly #listings = new Map<string, TenantListing>();
+  /** What is to be deleted of each tenant, read after its listing. */
+  readonly #deletions = new Map<string, TenantDeletions>();
   readonly #blocked = new Map<string, readonly Blocked[]>();
   /** Leases for cleaning, kept as long as this process lives. */
   readonly #cleanLeases = new Map<string, Lease>();
   readonly #runningKeys = new Set<string>();
+  readonly #pauses = new Pauses();
+  /** Whether the next round must not plan with an earlier listing. */
+  #mustLook = false;
   #loops: readonly Promise<void>[] = [];
   readonly #sweptMs = new Map<string, number>();
   #abandonedMs = Number.NEGATIVE_INFINITY;
@@ -114,7 +124,13 @@ export class Compactor implements Service {
     this.#quarantine = new Quarantine(bucket, clock, logger, this.#metrics);
     this.#leases = new LeaseTaker(bucket, clock, { holder: options.holder, expiryMs: options.leaseExpiryMs });
     this.#scratch = new Scratch(options.scratchFolder, options.scratchBytesMax);
-    this.#runner = new JobRunner({ ...parts, scratch: this.#scratch, metrics: this.#metrics });
+    this.#keeper = new DeletionKeeper({ ...parts, settleMs: options.deletionSettleMs });
+    this.#runner = new JobRunner({
+      ...parts,
+      scratch: this.#scratch,
+      metrics: this.#metrics,
+      deletions: this.#keeper,
+    });
   }
 
   async start(): Promise<void> {
@@ -132,6 +148,12 @@ export class Compactor implements Service {
     await Promise.all(this.#loops);
     for (const lease of this.#cleanLeases.values()) await lease.release().catch(() => lease.abandon());
     this.#cleanLeases.clear();
+  }
+
+  /** Begins the next round of either kind now, to see what was asked for. */
+  wake(): void {
+    this.#mustLook = true;
+    this.#pauses.end();
   }
 
   jobs(): JobView[] {
@@ -179,6 +201,7 @@ export class Compactor implements Service {
         if (marked.has(tenant) && (await this.#delete(tenant))) continue;
         const listing = await this.#cleaner.clean(tenant);
         this.#listings.set(tenant, listing);
+        await this.#keepDeletions(tenant, listing);
         await this.#sweepLeases(tenant);
         if (listing.hasOldTenantMark) await this.#delete(tenant);
       } catch (error) {
@@ -214,6 +237,7 @@ export class Compactor implements Service {
         logger.error({ tenant, error: messageOf(error) }, 'tenant not planned, it is tried again');
       }
     }
+    this.#mustLook = false;
     const order = fairOrder(queue);
     if (order.length > 0)
       logger.info({ jobs: order.length, tenants: tenants.length }, 'round of compaction begins');
@@ -253,7 +277,7 @@ export class Compactor implements Service {
       } catch (error) {
         this.#parts.logger.error({ error: messageOf(error) }, `${name} failed, it is tried again`);
       }
-      if (!signal.aborted) await pause(intervalMs, signal);
+      if (!signal.aborted) await this.#pauses.wait(intervalMs, signal);
     }
   }
 
@@ -281,10 +305,24 @@ export class Compactor implements Service {
     await lease.release();
   }
 
-  async #sweepLeases(tenant: string): Promise<void> {
+  async #keepDeletions(tenant: string, listing: TenantListing): Promise<void> {
+    const deletions = await this.#keeper.read(tenant, listing);
+    this.#deletions.set(tenant, deletions);
+    const requests = deletions.rules.filter(({ request }) => request !== null);
+    this.#metrics.deletions.labels(tenant).set(requests.length);
+    if (!listing.hasDeletions) return;
+    await this.#keeper.retire(tenant, listing.index, deletions);
+    if (this.#isSweepDue(tenant)) await this.#keeper.sweep(tenant, listing.index, deletions);
+  }
+
+  #isSweepDue(tenant: string): boolean {
     const nowMs = this.#parts.clock.monotonicMs();
-    if (nowMs - (this.#sweptMs.get(tenant) ?? Number.NEGATIVE_INFINITY) < LEFTOVERS_EVERY_MS) return;
-    this.#sweptMs.set(tenant, nowMs);
+    return nowMs - (this.#sweptMs.get(tenant) ?? Number.NEGATIVE_INFINITY) >= LEFTOVERS_EVERY_MS;
+  }
+
+  async #sweepLeases(tenant: string): Promise<void> {
+    if (!this.#isSweepDue(tenant)) return;
+    this.#sweptMs.set(tenant, this.#parts.clock.monotonicMs());
     await this.#leases.sweep(tenant);
   }
 
@@ -300,6 +338,8 @@ export class Compactor implements Service {
 
   #forget(tenant: string): void {
     this.#listings.delete(tenant);
+    this.#deletions.delete(tenant);
+    this.#keeper.forget(tenant);
     this.#blocked.delete(tenant);
     this.#sweptMs.delete(tenant);
     this.#cleanLeases.get(tenant)?.abandon();
@@ -310,7 +350,7 @@ export class Compactor implements Service {
   /** Plans with what the other loop has just listed, to save requests; null when that is too long ago. */
   #planRecent(tenant: string): Plan | null {
     const listing = this.#listings.get(tenant);
-    if (listing === undefined) return null;
+    if (listing === undefined || this.#mustLook) return null;
     const ageMs = this.#parts.clock.nowMs() - listing.index.updatedAt * 1000;
     return ageMs < this.#parts.options.cleanupIntervalMs ? this.#planFrom(tenant, listing) : null;
   }
@@ -321,15 +361,18 @@ export class Compactor implements Service {
     const known: KnownIndex | null = this.#listings.get(tenant)?.index ?? null;
     const listing = await listTenant(bucket, tenant, known, clock.nowMs());
     this.#listings.set(tenant, listing);
+    this.#deletions.set(tenant, await this.#keeper.read(tenant, listing));
     return this.#planFrom(tenant, listing);
   }
 
   #planFrom(tenant: string, listing: TenantListing): Plan {
     const { clock, limits, options } = this.#parts;
     const nowMs = clock.nowMs();
+    const known = this.#deletions.get(tenant);
+    const deletions = known === undefined ? {} : { deletions: known };
     const marked = { ...listing.marked, deletion: new Set(listing.index.deletionMarks.keys()) };
     const plan = planTenant(
-      { blocks: listing.index.blocks, marked, nowMs },
+      { blocks: listing.index.blocks, marked, nowMs, ...deletions },
       {
         rangesMs: options.rangesMs,
         firstLevelWaitMs: options.firstLevelWaitMs,
@@ -421,7 +464,7 @@ export class Compactor implements Service {
   }
 
   #showOpen(): void {
-    for (const kind of ['compact', 'downsample'] as const) {
+    for (const kind of ['compact', 'downsample', 'rewrite'] as const) {
       for (const state of ['planned', 'running'] as const) {
         this.#metrics.jobsOpen.labels(kind, state).set(this.#board.count(kind, state));
       }
@@ -452,40 +495,6 @@ export class Compactor implements Service {
   }
 }
 
-/** Keeps a lease alive while a job runs, and ends the job when it is lost. */
-class Heart {
-  readonly #lease: Lease;
-  readonly #expiryMs: number;
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly signal: AbortSignal;
-  #lastMs = performance.now();
-
-  constructor(lease: Lease, expiryMs: number, stopping: AbortSignal) {
-    this.#lease = lease;
-    this.#expiryMs = expiryMs;
-    this.signal = AbortSignal.any([this.#controller.signal, stopping]);
-    this.#timer = setInterval(() => void this.#beat(), Math.max(10, expiryMs / HEARTBEATS_PER_EXPIRY));
-    this.#timer.unref();
-  }
-
-  stop(): void {
-    clearInterval(this.#timer);
-  }
-
-  async #beat(): Promise<void> {
-    let isHeld: boolean;
-    try {
-      isHeld = await this.#lease.beat();
-      this.#lastMs = performance.now();
-    } catch {
-      // The bucket does not answer: the lease stays until others could take it.
-      isHeld = performance.now() - this.#lastMs < this.#expiryMs / 2;
-    }
-    if (!isHeld) this.#controller.abort(new VarveError('cancelled', 'job-overtaken', 'the lease was lost'));
-  }
-}
-
 /** Tenants take turns; the jobs of each keep their order. */
 function fairOrder(jobs: readonly QueuedJob[]): QueuedJob[] {
   const byTenant = new Map<string, QueuedJob[]>();
@@ -500,17 +509,4 @@ function fairOrder(jobs: readonly QueuedJob[]): QueuedJob[] {
 
 function isGivenUp(error: unknown): boolean {
   return error instanceof VarveError && (error.kind === 'cancelled' || error.code === 'block-vanished');
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    timer.unref();
-    signal.addEventListener('abort', end);
-  });
 }

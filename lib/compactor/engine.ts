@@ -6,12 +6,12 @@ import {
   messageOf,
   VarveError,
 } from '../errors/index.js';
-import type { BlockMeta } from '../tsdb/block/index.js';
+import type { BlockMeta, MaskText } from '../tsdb/block/index.js';
 import type { JobKind } from './job.js';
 
 /** Work on local blocks. Cloned to a thread. */
 export interface EngineTask {
-  readonly kind: JobKind;
+  readonly kind: Exclude<JobKind, 'rewrite'>;
   /** Directories of the source blocks. */
   readonly sources: readonly string[];
   /** Where the new block is made, as `<directory>/<ulid>`. */
@@ -19,6 +19,12 @@ export interface EngineTask {
   readonly ulid: string;
   /** External labels of the result. */
   readonly labels: Readonly<Record<string, string>>;
+  /** Samples to leave out. */
+  readonly masks: readonly MaskText[];
+  /** Keys of deletion rules for meta.json of the result. */
+  readonly applied: readonly string[];
+  /** Lowest compaction level of a downsampled result. */
+  readonly levelMin: number;
 }
 
 /** Makes blocks from blocks. */

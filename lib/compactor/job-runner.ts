@@ -9,11 +9,13 @@ import {
   uploadBlock,
 } from '../blocktransfer/index.js';
 import type { Bucket } from '../bucket/index.js';
-import { eachOf, markName, metaName, writeMark } from '../bucketindex/index.js';
+import { eachOf, markName, metaName, noteChecked, writeMark } from '../bucketindex/index.js';
 import type { Clock } from '../clock/index.js';
 import { CorruptionError, messageOf, VarveError } from '../errors/index.js';
 import { type BlockMeta, readBlockMeta } from '../tsdb/block/index.js';
-import type { Engine } from './engine.js';
+import type { DeletionKeeper } from './deletion-keeper.js';
+import type { Engine, EngineTask } from './engine.js';
+import { holdsDeleted } from './holds-deleted.js';
 import type { Job } from './job.js';
 import type { RunningJob } from './job-board.js';
 import type { Lease } from './lease.js';
@@ -26,7 +28,11 @@ export interface JobRunnerParts {
   readonly engine: Engine;
   readonly scratch: Scratch;
   readonly metrics: CompactorMetrics;
+  readonly deletions: DeletionKeeper;
 }
+
+/** Room for what is kept of an index while it is looked into. */
+const INDEX_SLACK_BYTES = 16 * 1024 * 1024;
 
 /** Bytes a result may have beyond its sources. */
 const RESULT_SLACK_BYTES = 1024 * 1024;
@@ -58,16 +64,28 @@ export class JobRunner {
   ): Promise<string> {
     const { bucket, scratch, engine } = this.#parts;
     running.advance('downloading', 0);
+    if (job.kind === 'rewrite' && !(await this.#holdsDeleted(tenant, job))) {
+      const keys = job.rules.map(({ key }) => key);
+      await noteChecked(bucket, tenant, job.blocks[0]!.ulid, keys);
+      return '';
+    }
+    if (!(await this.#parts.deletions.begin(tenant, job.rules))) throw overtaken('a deletion was cancelled');
     const files = new Map<string, readonly BlockFile[]>();
-    for (const { ulid } of job.blocks) files.set(ulid, await listBlockFiles(bucket, tenant, ulid));
+    const inputs = job.finer.length > 0 ? job.finer : job.blocks;
+    for (const { ulid } of inputs) files.set(ulid, await listBlockFiles(bucket, tenant, ulid));
     const bytes = [...files.values()].flat().reduce((sum, file) => sum + file.byteCount, 0);
     const ulid = newUlid(this.#parts.clock.nowMs());
     const folder = await scratch.take(ulid, 2 * bytes + RESULT_SLACK_BYTES);
     try {
       const sources = await this.#download(tenant, files, bytes, folder.path, running, signal);
-      const metas = sources.map((directory, i) => readSourceMeta(directory, job.blocks[i]!.ulid));
+      const metas = sources.map((directory, i) => readSourceMeta(directory, inputs[i]!.ulid));
       running.advance('merging', 0);
-      const task = { kind: job.kind, sources, directory: folder.path, ulid, labels: job.labels };
+      const { labels, applied } = job;
+      const isDownsampling = job.finer.length > 0 || job.kind === 'downsample';
+      const kind: EngineTask['kind'] = isDownsampling ? 'downsample' : 'compact';
+      const levelMin = job.kind === 'rewrite' ? job.blocks[0]!.facts.level + 1 : 0;
+      const masks = job.rules.flatMap((rule) => rule.masks);
+      const task = { kind, sources, directory: folder.path, ulid, labels, masks, applied, levelMin };
       const meta = await engine.run(task, signal, (fraction) => running.advance('merging', fraction));
       signal.throwIfAborted();
       if (meta === null) {
@@ -78,7 +96,20 @@ export class JobRunner {
       await this.#upload(tenant, job, meta, folder.path, bytes, running, lease, signal);
       running.advance('finishing', 0);
       if (job.kind === 'compact') await this.#markSources(tenant, job, `compacted into ${ulid}`);
+      if (job.kind === 'rewrite') await this.#markSources(tenant, job, `without deleted samples in ${ulid}`);
       return ulid;
+    } finally {
+      await folder.remove();
+    }
+  }
+
+  /** Whether a block has series with samples that are to go, told by its index alone. */
+  async #holdsDeleted(tenant: string, job: Job): Promise<boolean> {
+    const { bucket, scratch } = this.#parts;
+    const block = job.blocks[0]!;
+    const folder = await scratch.take(`${block.ulid}-index`, INDEX_SLACK_BYTES);
+    try {
+      return await holdsDeleted(bucket, tenant, block, job.rules, folder.path);
     } finally {
       await folder.remove();
     }
@@ -145,7 +176,7 @@ export class JobRunner {
    */
   async #checkCurrent(tenant: string, job: Job): Promise<void> {
     const { bucket } = this.#parts;
-    await eachOf(job.blocks, 8, async ({ ulid }) => {
+    await eachOf([...job.blocks, ...job.finer], 8, async ({ ulid }) => {
       if ((await bucket.stat(metaName(tenant, ulid))) === null) throw overtaken(`block ${ulid} is gone`);
       if ((await bucket.stat(markName(tenant, ulid, 'deletion'))) !== null) {
         throw overtaken(`block ${ulid} was marked for deletion`);
@@ -164,9 +195,9 @@ export class JobRunner {
 
   /** Sees to it that a job without a result isn't planned again and again. */
   async #passOver(tenant: string, job: Job, metas: readonly BlockMeta[]): Promise<void> {
-    if (job.kind === 'compact') {
+    if (job.kind !== 'downsample') {
       const isEmpty = (meta: BlockMeta) => meta.stats.numSamples === 0 || (meta.stats.numTombstones ?? 0) > 0;
-      if (!metas.every(isEmpty)) {
+      if (job.rules.length === 0 && !metas.every(isEmpty)) {
         throw new VarveError('internal', 'compaction-result', 'blocks with samples gave a block without');
       }
       await this.#markSources(tenant, job, 'holds no samples');
@@ -199,7 +230,7 @@ function checkResult(job: Job, sources: readonly BlockMeta[], result: BlockMeta)
   const seriesSum = sources.reduce((sum, { stats }) => sum + (stats.numSeries ?? 0), 0);
   const problems: string[] = [];
   if (series > seriesSum) problems.push(`${series} series of ${seriesSum}`);
-  const hasDeletions = sources.some(({ stats }) => (stats.numTombstones ?? 0) > 0);
+  const hasDeletions = job.rules.length > 0 || sources.some(({ stats }) => (stats.numTombstones ?? 0) > 0);
   if (job.kind === 'compact' && !hasDeletions) {
     const samples = result.stats.numSamples ?? 0;
     const counts = sources.map(({ stats }) => stats.numSamples ?? 0);

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import type { KnownBlock } from '../bucketindex/index.js';
+import type { DeletionRule, KnownBlock } from '../bucketindex/index.js';
 
-export type JobKind = 'compact' | 'downsample';
+/** Merging, downsampling, and writing one block anew without deleted samples. */
+export type JobKind = 'compact' | 'downsample' | 'rewrite';
 
 /** Blocks that one block is made of. */
 export interface Job {
@@ -17,6 +18,12 @@ export interface Job {
   readonly rangeEnd: number;
   /** By begin, then name. */
   readonly blocks: readonly KnownBlock[];
+  /** What is to be left out. */
+  readonly rules: readonly DeletionRule[];
+  /** Keys of all deletion rules that the result satisfies. */
+  readonly applied: readonly string[];
+  /** For writing a downsampled block anew: the blocks of the finer level to make it of; empty to cut it. */
+  readonly finer: readonly KnownBlock[];
 }
 
 /** Why a range stays as it is although something is missing. */

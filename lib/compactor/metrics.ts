@@ -24,6 +24,7 @@ export class CompactorMetrics {
   readonly blocksExcluded;
   readonly blocksPartial;
   readonly indexUpdated;
+  readonly deletions;
 
   constructor(metrics: Metrics) {
     const name = (rest: string) => `varve_compactor_${rest}`;
@@ -108,6 +109,9 @@ export class CompactorMetrics {
       'Blocks without a readable meta.json.',
       ['user'],
     );
+    this.deletions = metrics.gauge('varve_compactor_deletions', 'Deletions of series that are not over.', [
+      'user',
+    ]);
     this.indexUpdated = metrics.gauge(
       'varve_bucket_index_last_successful_update_timestamp_seconds',
       'When the bucket index of a tenant was written last.',
@@ -118,7 +122,8 @@ export class CompactorMetrics {
   /** Drops what is counted per tenant. */
   forget(tenant: string): void {
     for (const resolution of ['raw', '5m', '1h', '1d']) this.blocks.remove({ user: tenant, resolution });
-    for (const gauge of [this.blocksMarked, this.blocksExcluded, this.blocksPartial, this.indexUpdated]) {
+    const { blocksMarked, blocksExcluded, blocksPartial, indexUpdated, deletions } = this;
+    for (const gauge of [blocksMarked, blocksExcluded, blocksPartial, indexUpdated, deletions]) {
       gauge.remove({ user: tenant });
     }
   }

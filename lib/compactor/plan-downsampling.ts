@@ -20,6 +20,8 @@ export interface RawRange {
 interface Circumstances {
   /** Blocks that are not to be downsampled. */
   readonly excluded: ReadonlySet<string>;
+  /** Blocks that are about to be replaced. */
+  readonly changing: ReadonlySet<string>;
   /** Spans that end before this, ms, are complete. */
   readonly readyMs: number;
   /** Largest range of raw blocks. */
@@ -44,7 +46,8 @@ export function planDownsampling(
   spans: DownsampleSpans,
   circumstances: Circumstances,
 ): { readonly jobs: readonly Job[]; readonly blocked: readonly Blocked[] } {
-  const { excluded, readyMs } = circumstances;
+  const { excluded, changing, readyMs } = circumstances;
+  const isChanging = (span: Span) => span.blocks.some(({ ulid }) => changing.has(ulid));
   const jobs: Job[] = [];
   const blocked: Blocked[] = [];
   const ofResolution = (resolution: number) => group.filter(({ facts }) => facts.resolution === resolution);
@@ -66,7 +69,8 @@ export function planDownsampling(
   for (const range of ranges) {
     const blocks = range.blocks.filter(({ ulid }) => !excluded.has(ulid));
     const span = { ...range, blocks };
-    if (!range.isFinal || plan(span, RESOLUTION.fiveMinutes, fiveMinutes)) unsettled.push(span);
+    const isReady = range.isFinal && !isChanging(span);
+    if (!isReady || plan(span, RESOLUTION.fiveMinutes, fiveMinutes)) unsettled.push(span);
   }
   const steps = [
     { finer: RESOLUTION.fiveMinutes, coarser: RESOLUTION.hour, spanMs: spans.hourMs },
@@ -77,7 +81,8 @@ export function planDownsampling(
     const targets = ofResolution(coarser);
     const waiting: Span[] = [];
     for (const span of spansOf(finerBlocks, spanMs)) {
-      const isReady = span.end <= readyMs && !unsettled.some((other) => overlaps(span, other));
+      const isSettled = !unsettled.some((other) => overlaps(span, other));
+      const isReady = span.end <= readyMs && isSettled && !isChanging(span);
       if (!isReady || plan(span, coarser, targets)) waiting.push(span);
     }
     // What waits at this level keeps the next one waiting too.
@@ -114,7 +119,7 @@ function planSpan(span: Span, resolution: number, targets: readonly KnownBlock[]
   }
   const labels = groupLabels(blocks[0]!.facts.labels);
   const key = jobKey('downsample', resolution, labels, span.start, span.end);
-  return { ...place, key, kind: 'downsample', labels, blocks };
+  return { ...place, key, kind: 'downsample', labels, blocks, rules: [], applied: [], finer: [] };
 }
 
 function overlaps(a: Span, b: Span): boolean {

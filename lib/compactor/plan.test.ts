@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { KnownBlock } from '../bucketindex/index.js';
+import type { DeletionRule, KnownBlock } from '../bucketindex/index.js';
 import { type PlanInput, type PlanOptions, planTenant } from './plan.js';
 
 /** Times in hours from a day's begin; blocks named by one letter. */
@@ -56,6 +56,87 @@ function input(
     marked: { deletion: new Set(), 'no-compact': new Set(), 'no-downsample': new Set(), ...marked },
   };
 }
+
+/** A request for samples between two hours that was made when it is day 0. */
+function rule(from: number, to: number, key = 'R'): DeletionRule {
+  const minTimeMs = DAY_0 + from * HOUR;
+  const maxTimeMs = DAY_0 + to * HOUR - 1;
+  const request = { id: key, selectors: [], matcherSets: [], minTimeMs, maxTimeMs, createdMs: DAY_0 };
+  return { key, request, masks: [{ key, matchers: [['=', 'a', 'b']], minTimeMs, maxTimeMs }] };
+}
+
+describe('planTenant with deletions', () => {
+  const planned = (
+    blocks: readonly KnownBlock[],
+    deletions: PlanInput['deletions'] & object,
+    marked: Partial<PlanInput['marked']> = {},
+    options: PlanOptions = { ...OPTIONS, downsampling: DOWNSAMPLING },
+  ) =>
+    planTenant({ ...input(24 * 7 + 24, blocks, marked), deletions }, options).jobs.map((job) => ({
+      what: `${job.kind} ${job.blocks.map(({ ulid }) => ulid).join('')}`,
+      rules: job.rules.map(({ key }) => key).join(),
+      applied: job.applied.join(),
+      finer: job.finer.map(({ ulid }) => ulid).join(''),
+    }));
+  const checked = (...names: string[]) => new Map(names.map((name) => [name, new Set(['R'])]));
+  const day = (name: string, from: number) => block(name, from, from + 24, { level: 3 });
+  const level = (name: string, from: number, sources: string, resolution = 300_000) =>
+    block(name, from, from + 24, { level: 3, sources, resolution });
+  const rewrite = (name: string, finer = '') => ({
+    what: `rewrite ${name}`,
+    rules: 'R',
+    applied: 'R',
+    finer,
+  });
+
+  test('merges leave them out, and no block is written twice', () => {
+    const blocks = [block('A', 0, 2), block('B', 0, 2)];
+    expect(planned(blocks, { rules: [rule(1, 9)], checked: checked() })).toEqual([
+      { what: 'compact AB', rules: 'R', applied: 'R', finer: '' },
+    ]);
+    expect(planned(blocks, { rules: [rule(2, 9)], checked: checked() })).toMatchObject([
+      { rules: '', applied: '' },
+    ]);
+    expect(planned(blocks, { rules: [rule(1, 9)], checked: checked('A', 'B') })).toMatchObject([
+      { rules: '', applied: 'R' },
+    ]);
+  });
+
+  test('final blocks are written anew before they are downsampled, those that are not to be compacted never', () => {
+    const blocks = [day('A', 0), day('B', 24)];
+    const deletions = { rules: [rule(1, 9)], checked: checked() };
+    expect(planned(blocks, deletions)).toEqual([
+      rewrite('A'),
+      { what: 'downsample B', rules: '', applied: '', finer: '' },
+    ]);
+    expect(planned(blocks, deletions, { 'no-compact': new Set(['A']) })).toEqual([
+      { what: 'downsample A', rules: '', applied: '', finer: '' },
+      { what: 'downsample B', rules: '', applied: '', finer: '' },
+    ]);
+    expect(planned(blocks, { ...deletions, checked: checked('A') })).toMatchObject([
+      { what: 'downsample A', applied: 'R' },
+      { what: 'downsample B', applied: '' },
+    ]);
+  });
+
+  test('levels follow the finer ones, and are cut where those are gone', () => {
+    const raw = day('A', 0);
+    const fine = level('B', 0, 'A');
+    const deletions = { rules: [rule(1, 9)], checked: checked() };
+    expect(planned([raw, fine], deletions)).toEqual([rewrite('A')]);
+    expect(planned([raw, fine], { ...deletions, checked: checked('A') })).toEqual([rewrite('B', 'A')]);
+    expect(planned([fine], deletions)).toEqual([rewrite('B')]);
+    // What came late is not in the level yet.
+    const late = block('A', 0, 24, { level: 4, sources: 'AZ' });
+    expect(planned([late, fine], { ...deletions, checked: checked('A') })).toContainEqual(rewrite('B'));
+    expect(planned([raw, fine], deletions, { 'no-compact': new Set(['A']) })).toEqual([rewrite('B')]);
+  });
+
+  test('young blocks are left until the others have come', () => {
+    const young = block('A', 0, 2, { uploaded: 24 * 8 - 0.1 });
+    expect(planned([young], { rules: [rule(0, 9)], checked: checked() }, {}, OPTIONS)).toEqual([]);
+  });
+});
 
 /** `AB 0-12`: the blocks of each job and its range in hours, with the resolution when it isn't raw. */
 function jobsOf(plan: PlanInput, options: PlanOptions = OPTIONS): string[] {

@@ -6,7 +6,9 @@ import {
   type MarkKind,
   sortBlocks,
 } from '../bucketindex/index.js';
+import type { TenantDeletions } from './deletion-keeper.js';
 import { type Blocked, type Job, jobKey, splitByRange } from './job.js';
+import { planRewrites, withDeletions } from './plan-deletions.js';
 import { type DownsampleSpans, planDownsampling, type RawRange } from './plan-downsampling.js';
 
 /**
@@ -19,6 +21,7 @@ import { type DownsampleSpans, planDownsampling, type RawRange } from './plan-do
  * range two blocks again, and they are merged anew. A block that fits in no range (another program's) is left as it is.
  *
  * A range of the largest size that is complete and needs no merging is final, and its coarser resolutions are made.
+ * What is to be deleted is left out by merging; blocks that are not merged are written anew without it.
  */
 export interface PlanOptions {
   /** Aligned ranges in ms, ascending, each a multiple of the one before. */
@@ -36,6 +39,8 @@ export interface PlanInput {
   /** Blocks that carry a mark of each kind. */
   readonly marked: Readonly<Record<MarkKind, ReadonlySet<string>>>;
   readonly nowMs: number;
+  /** What is to be deleted of the samples; absent for nothing. */
+  readonly deletions?: TenantDeletions;
 }
 
 export interface Plan {
@@ -50,18 +55,25 @@ export function planTenant(input: PlanInput, options: PlanOptions): Plan {
   const unmarked = input.blocks.filter(({ ulid }) => !input.marked.deletion.has(ulid));
   const covered = coveredBlocks(unmarked);
   const needed = sortBlocks(unmarked.filter(({ ulid }) => !covered.has(ulid)));
+  const deletions = input.deletions ?? { rules: [], checked: new Map() };
   const jobs: Job[] = [];
   const blocked: Blocked[] = [];
   for (const group of groupsOf(needed)) {
     const raw = group.filter(({ facts }) => facts.resolution === 0);
-    const ranges = planCompactions(raw, input, options, jobs);
+    const compactions: Job[] = [];
+    const ranges = planCompactions(raw, input, options, compactions);
+    const busy = new Set(compactions.flatMap((job) => job.blocks.map(({ ulid }) => ulid)));
+    for (const block of raw) if (isYoung(block, input.nowMs, options)) busy.add(block.ulid);
+    const rewrites = planRewrites(group, deletions, busy, input.marked);
+    jobs.push(...compactions.map((job) => withDeletions(job, deletions)), ...rewrites);
     if (options.downsampling === null) continue;
     const found = planDownsampling(group, ranges, options.downsampling, {
       excluded: input.marked['no-downsample'],
+      changing: new Set(rewrites.flatMap((job) => job.blocks.map(({ ulid }) => ulid))),
       readyMs: input.nowMs - completeAfter(options),
       largestMs: options.rangesMs.at(-1)!,
     });
-    jobs.push(...found.jobs);
+    jobs.push(...found.jobs.map((job) => withDeletions(job, deletions)));
     blocked.push(...found.blocked);
   }
   jobs.sort((a, b) => rankOf(a) - rankOf(b) || a.rangeStart - b.rangeStart || (a.key < b.key ? -1 : 1));
@@ -74,7 +86,8 @@ function completeAfter(options: PlanOptions): number {
 }
 
 function rankOf(job: Job): number {
-  return job.kind === 'compact' ? 0 : 1 + job.resolution;
+  if (job.kind === 'compact') return 0;
+  return job.kind === 'rewrite' ? 1 : 2 + job.resolution;
 }
 
 /** Blocks by external labels, of all resolutions. */
@@ -99,8 +112,6 @@ function planCompactions(
   const largest = rangesMs.at(-1)!;
   const ranges: RawRange[] = [];
   const isExpecting = (end: number) => nowMs < end + completeAfter(options);
-  const isYoung = (block: KnownBlock) =>
-    block.facts.level <= 1 && nowMs - block.uploadedAtMs < options.firstLevelWaitMs;
 
   /** Plans a range or its parts; says whether there is nothing to do or to wait for. */
   const planRange = (blocks: readonly KnownBlock[], start: number, size: number): boolean => {
@@ -109,7 +120,7 @@ function planCompactions(
     const end = start + range;
     const isComplete = size === 0 ? nowMs >= end : !isExpecting(end);
     if (isComplete) {
-      if (blocks.some(isYoung)) return false;
+      if (blocks.some((block) => isYoung(block, nowMs, options))) return false;
       if (mergeable.length < 2) return true;
       jobs.push(compactJob(mergeable, start, end, largest));
       return false;
@@ -128,10 +139,15 @@ function planCompactions(
     ranges.push({ start, end: start + largest, blocks, isFinal });
   }
   for (const block of unfit) {
-    const isFinal = !isExpecting(block.maxTime) && !isYoung(block);
+    const isFinal = !isExpecting(block.maxTime) && !isYoung(block, nowMs, options);
     ranges.push({ start: block.minTime, end: block.maxTime, blocks: [block], isFinal });
   }
   return ranges;
+}
+
+/** Whether blocks of other replicas may come that belong to it. */
+function isYoung({ facts, uploadedAtMs }: KnownBlock, nowMs: number, options: PlanOptions): boolean {
+  return facts.level <= 1 && nowMs - uploadedAtMs < options.firstLevelWaitMs;
 }
 
 function compactJob(
@@ -144,5 +160,8 @@ function compactJob(
   // Jobs for parts of one largest range exclude each other.
   const place = Math.floor(rangeStart / largest) * largest;
   const key = jobKey('compact', 0, labels, place, place + largest);
-  return { key, kind: 'compact', resolution: 0, labels, rangeStart, rangeEnd, blocks };
+  return {
+    ...{ key, kind: 'compact', resolution: 0, labels, rangeStart, rangeEnd, blocks },
+    ...{ rules: [], applied: [], finer: [] },
+  };
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { messageOf, VarveError } from '../errors/index.js';
-import { type BlockMeta, verifyBlock } from '../tsdb/block/index.js';
+import { APPLIED_FIELD, type BlockMeta, toDeletionMasks, verifyBlock } from '../tsdb/block/index.js';
 import { compactBlocks } from '../tsdb/compact/index.js';
 import { downsampleBlocks } from '../tsdb/downsample/index.js';
 import type { EngineTask } from './engine.js';
@@ -17,11 +17,14 @@ export async function runTask(
   isCancelled: () => boolean,
   onProgress: (fraction: number) => void,
 ): Promise<BlockMeta | null> {
-  const { sources, directory, ulid } = task;
+  const { sources, directory, ulid, applied } = task;
+  const extensions = applied.length === 0 ? {} : { [APPLIED_FIELD]: applied };
   if (task.kind === 'downsample') {
     return downsampleBlocks(sources, {
       parentDirectory: directory,
       ulid,
+      extensions,
+      level: task.levelMin,
       onProgress: ({ seriesDone, seriesTotal }) => {
         if (isCancelled()) throw new VarveError('cancelled', 'compact-cancelled', 'it was cancelled');
         onProgress(seriesTotal === 0 ? 0 : Math.min(1, seriesDone / seriesTotal));
@@ -33,6 +36,8 @@ export async function runTask(
     directory,
     ulid,
     externalLabels: task.labels,
+    thanosExtensions: extensions,
+    masks: toDeletionMasks(task.masks),
     signal: controller.signal,
     onProgress: ({ bytesRead, sourceBytesTotal }) => {
       if (isCancelled()) controller.abort();

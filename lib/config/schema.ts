@@ -96,6 +96,10 @@ export const configSchema = group('General', {
       'Origins of web pages that may read answers, as a regular expression for the whole origin; empty for none.',
       { allowed: 'a regular expression', check: isRegex },
     ),
+    enableAdminApi: boolean(
+      false,
+      'Serve the API that deletes series, as --web.enable-admin-api of Prometheus.',
+    ),
     grafanaApplication: text('Varve', 'Name reported by status/buildinfo, which Grafana reads.'),
   }),
   grpc: group('gRPC server', {
@@ -231,6 +235,10 @@ export const configSchema = group('General', {
     tenantCleanupDelayMs: duration(
       '6h',
       'From the deletion of the last block of a tenant to that of its marks.',
+    ),
+    deletionSettleTimeMs: duration(
+      '1d',
+      'How long deleted series stay hidden and are looked for in new blocks, at least; longer than any head or local block keeps samples.',
     ),
     downsamplingEnabled: boolean(true, 'Make blocks of 5 minutes, an hour and a day.'),
     downsampling1hRangeMs: duration('7d', 'Aligned time range of one block of hours.'),

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { boolean, byteSize, duration, group, integer, quantity } from '../settings/index.js';
+import { boolean, byteSize, duration, group, integer, quantity, text } from '../settings/index.js';
+import { isRetentionRules } from './retention-rules.js';
 
 /**
  * Limits of one tenant. The process configuration holds the defaults (`limits:`), the runtime file replaces single
@@ -65,6 +66,11 @@ export const limitsSchema = group('Limits per tenant', {
   retention5mMs: duration('0', 'How long blocks of 5 minutes are kept; 0 for ever.'),
   retention1hMs: duration('0', 'How long blocks of an hour are kept; 0 for ever.'),
   retention1dMs: duration('0', 'How long blocks of a day are kept; 0 for ever.'),
+  retentionMatchers: text(
+    '',
+    'How long samples of some series are kept, at every resolution; the shortest of several rules counts.',
+    { allowed: 'rules such as {job="debug"}=7d; {__name__=~"go_.*"}=30d', check: isRetentionRules },
+  ),
 });
 
 /** The limits that hold for one tenant. */

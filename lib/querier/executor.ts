@@ -5,6 +5,7 @@ import type { QueryEngine } from '../promql/exec/index.js';
 import { ArrayArena, type LabelQuery, type Queryable, type SelectHints } from '../storage/index.js';
 import { badData, badParameter, encodeError } from './api-error.js';
 import { activeSeries, labelNamesCardinality, labelValuesCardinality } from './cardinality.js';
+import { countDeleted } from './deletion-counts.js';
 import { encodeLabelSets, encodeQueryResult, encodeStrings, encodeSuccess } from './encode.js';
 import { federate } from './federate.js';
 import { FetchLimited } from './fetch-limits.js';
@@ -120,6 +121,16 @@ export class TaskExecutor {
         const names =
           task.label === null ? await source.labelNames(query) : await source.labelValues(task.label, query);
         return new TextEncoder().encode(JSON.stringify(searchNames(names, task.search, poll)));
+      }
+      case 'deletionCounts': {
+        const { budget, selectors, sources } = task;
+        const refuse = (text: string) => badParameter('match[]', text);
+        const matcherSets = selectors.map((text) => this.#matchersOf(text, refuse));
+        const guard = new TaskGuard(control, budget.answerBytesMax);
+        const open = async (source: SourceDescriptor) =>
+          new FetchLimited(await this.#opener.open([source], reads), budget, guard);
+        const counts = await countDeleted(open, sources, matcherSets, task, budget.memoryBytesMax, guard);
+        return encodeSuccess(stringifyHtml(counts));
       }
       case 'checkSelectors':
         if (task.parameter === 'match[]') for (const text of task.selectors) this.#matchersOf(text, badData);

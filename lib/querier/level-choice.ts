@@ -1,5 +1,5 @@
 import { formatDuration } from '../settings/index.js';
-import type { SelectWindows } from '../storage/index.js';
+import type { SelectWindows, WindowForm } from '../storage/index.js';
 import { aggregateFor, RESOLUTION, RESOLUTIONS } from '../tsdb/downsample/index.js';
 
 /** Which level a selector is best read at, and what its windows have to be for that. */
@@ -69,41 +69,56 @@ function endsWithLevel({ firstMs, stepMs, count, rangeMs }: SelectWindows, resol
 export interface LevelWindows {
   readonly rangeMs: number;
   readonly lookbackMs: number;
+  readonly form: WindowForm;
   /** To multiply the result with. */
   readonly factor: number;
 }
 
-/** Widens windows so that each has what its function needs when samples stand as far apart as the resolution. */
+/** Makes windows so that each has what its function needs when samples stand as far apart as the resolution. */
 export function widened(windows: SelectWindows, resolutionMs: number): LevelWindows {
   const { func, rangeMs, form } = windows;
-  if (resolutionMs === 0) return { rangeMs, lookbackMs: windows.lookbackMs, factor: 1 };
+  if (resolutionMs === 0) return { rangeMs, lookbackMs: windows.lookbackMs, form, factor: 1 };
   const lookbackMs = Math.max(windows.lookbackMs, resolutionMs);
+  const isCounter = COUNTER_FUNCTIONS.has(func);
   // The extended forms find the sample before the range through their lookback; a range by itself shows what there is.
-  if (rangeMs === 0 || func === '' || form !== 'plain') return { rangeMs, lookbackMs, factor: 1 };
+  if (rangeMs === 0 || func === '' || form !== 'plain') return { rangeMs, lookbackMs, form, factor: 1 };
+  // What a counter was worth at the ends of the range lies between the samples around them.
+  if (isCounter && !endsWithLevel(windows, resolutionMs)) {
+    return { rangeMs, lookbackMs, form: 'smoothed', factor: 1 };
+  }
   const wide = wideRange(windows, resolutionMs);
   const isScaled = ADDING.has(func) || GROWING.has(func);
-  return { rangeMs: wide, lookbackMs, factor: isScaled ? rangeMs / wide : 1 };
+  return { rangeMs: wide, lookbackMs, form, factor: isScaled ? rangeMs / wide : 1 };
 }
 
-function wideRange(windows: SelectWindows, resolutionMs: number): number {
-  const { func, rangeMs } = windows;
+function wideRange({ func, rangeMs }: SelectWindows, resolutionMs: number): number {
   // Whole windows: as many in each, wherever it ends.
   if (ADDING.has(func)) return Math.ceil(rangeMs / resolutionMs) * resolutionMs;
-  if (COUNTER_FUNCTIONS.has(func) && endsWithLevel(windows, resolutionMs)) {
+  if (COUNTER_FUNCTIONS.has(func)) {
     // Samples stand at the last millisecond of windows: with the one before the range, the whole rise is in it.
     return Math.max(rangeMs, Math.floor(rangeMs / resolutionMs) * resolutionMs + 2);
   }
-  const needed = COUNTER_FUNCTIONS.has(func) || PAIRING.has(func) ? 2 : 1;
-  return Math.max(rangeMs, needed * resolutionMs);
+  return Math.max(rangeMs, (PAIRING.has(func) ? 2 : 1) * resolutionMs);
+}
+
+/** Says that there would be more to read. */
+export function hiddenNotes(hidden: readonly number[], maxResolutionMs: number): string[] {
+  if (hidden.length === 0) return [];
+  const names = hidden.map(formatDuration).join(', ');
+  return [
+    `data that is there at resolution ${names} only is left out, as max_source_resolution is ${formatDuration(maxResolutionMs)}`,
+  ];
 }
 
 /** What to tell the user about a selector that is not, or not everywhere, read from raw samples. */
 export function levelNotes(
   windows: SelectWindows,
   read: readonly number[],
-  { rangeMs, lookbackMs, factor }: LevelWindows,
+  { rangeMs, lookbackMs, form, factor }: LevelWindows,
 ): string[] {
   const names = RESOLUTIONS.filter((ms) => ms > 0 && read.includes(ms)).map(formatDuration);
+  if (names.length === 0) return [];
+  const coarsestMs = Math.max(...read);
   const notes = [`read at resolution ${names.join(', ')} (downsampled)`];
   // What is there for the ends of samples alone is nothing to speak of.
   if (rangeMs > windows.rangeMs + 2) {
@@ -111,6 +126,9 @@ export function levelNotes(
     notes.push(
       `range of ${formatDuration(windows.rangeMs)} widened to ${formatDuration(rangeMs)}${scaled}, as the data is downsampled`,
     );
+  }
+  if (form !== windows.form && windows.rangeMs < 2 * coarsestMs) {
+    notes.push(`counters are interpolated between samples ${formatDuration(coarsestMs)} apart`);
   }
   if (windows.rangeMs === 0 && lookbackMs > windows.lookbackMs) {
     notes.push(

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { NO_SHARE, sharesInLevels } from '../tsdb/downsample/index.js';
 import { type CoverSource, LevelCover } from './level-cover.js';
 
 const HOUR = 3_600_000;
@@ -10,6 +11,7 @@ const NO_LIMIT = Number.POSITIVE_INFINITY;
 
 interface Named extends CoverSource {
   readonly name: string;
+  readonly sources: readonly string[];
 }
 
 /** A block of what was scraped between two hours; every two hours have a source of their own. */
@@ -23,7 +25,29 @@ function block(
   const sources: string[] = [];
   for (let t = Math.floor((from * HOUR) / SLOT) * SLOT; t < to * HOUR; t += SLOT)
     sources.push(`s${t / SLOT}`);
-  return { name, resolutionMs, minTimeMs: from * HOUR, maxTimeMs: to * HOUR, group: '', sources, ...more };
+  return {
+    name,
+    resolutionMs,
+    minTimeMs: from * HOUR,
+    maxTimeMs: to * HOUR,
+    group: '',
+    sources,
+    share: NO_SHARE,
+    ...more,
+  };
+}
+
+/** The blocks with what levels have of them. */
+function shared(blocks: readonly Named[]): Named[] {
+  const shares = sharesInLevels(
+    blocks.map((one, i) => ({
+      ...{ ulid: `${i}`, minTime: one.minTimeMs, maxTime: one.maxTimeMs, resolution: one.resolutionMs },
+      ...{ group: one.group, sources: one.sources },
+    })),
+  );
+  return blocks.map((one, i) =>
+    one.share === null ? one : { ...one, share: shares.get(`${i}`) ?? NO_SHARE },
+  );
 }
 
 /** Reads as `name from..to`, in hours. */
@@ -34,7 +58,7 @@ function reads(
   wantedMs: number,
   withLate = true,
 ): string[] {
-  return new LevelCover(blocks, NO_LIMIT)
+  return new LevelCover(shared(blocks), NO_LIMIT)
     .reads(from * HOUR, to * HOUR - 1, wantedMs, withLate)
     .map(({ source, fromMs, toMs }) => `${source.name} ${fromMs / HOUR}..${toMs / HOUR}`)
     .sort();
@@ -86,7 +110,7 @@ describe('reads', () => {
   });
 
   test('nothing coarser than allowed', () => {
-    const cover = new LevelCover([block('raw', 0, 24, 48), fine, days], FINE);
+    const cover = new LevelCover(shared([block('raw', 0, 24, 48), fine, days]), FINE);
     expect(cover.resolutions).toEqual([0, FINE]);
     expect(cover.reads(0, 48 * HOUR - 1, 0, true).map(({ source }) => source.name)).toEqual(['5m', 'raw']);
   });
@@ -94,6 +118,13 @@ describe('reads', () => {
   test('groups each for itself', () => {
     const other = block('other raw', 0, 0, 48, { group: 'b' });
     expect(reads([fine, other], 0, 48, FINE)).toEqual(['5m 0..48', 'other raw 0..48']);
+  });
+
+  test('what keeps coming beside levels, whatever time it may have samples of', () => {
+    const head = block('head', 0, -1000, 60, { sources: [], share: null });
+    expect(reads([raw, fine, head], 0, 60, FINE)).toEqual(['5m 0..48', 'head 0..48', 'head 48..60']);
+    expect(reads([raw, fine, head], 0, 60, FINE, false)).toEqual(['5m 0..48', 'head 48..60']);
+    expect(reads([raw, fine, head], 0, 60, 0)).toEqual(['head 0..60', 'raw 0..48']);
   });
 
   describe('of samples that came late for a level', () => {
@@ -155,7 +186,7 @@ test('whatever blocks there are, each moment that any of them has is read of exa
       (blocks, wantedMs, from, length) => {
         const fromMs = from * FINE * 2;
         const toMs = fromMs + length * FINE * 2;
-        const found = new LevelCover(blocks, NO_LIMIT).reads(fromMs, toMs - 1, wantedMs, true);
+        const found = new LevelCover(shared(blocks), NO_LIMIT).reads(fromMs, toMs - 1, wantedMs, true);
         for (const { source, fromMs: begin, toMs: end } of found) {
           expect(begin % Math.max(1, source.resolutionMs)).toBe(0);
           expect(end % Math.max(1, source.resolutionMs)).toBe(0);

@@ -1,4 +1,4 @@
-import { RESOLUTION, RESOLUTIONS } from '../tsdb/downsample/index.js';
+import { type LevelShare, RESOLUTION, RESOLUTIONS } from '../tsdb/downsample/index.js';
 import {
   ceilTo,
   floorTo,
@@ -35,8 +35,8 @@ export interface CoverSource {
   readonly resolutionMs: number;
   /** Sources of different groups hold different series. */
   readonly group: string;
-  /** The first blocks that it was made from, as in `compaction.sources`; of what never was a block, none. */
-  readonly sources: readonly string[];
+  /** What levels have of it; null for what keeps coming, which they have nothing of. */
+  readonly share: LevelShare | null;
 }
 
 /** A source and what to read of it. */
@@ -58,6 +58,8 @@ interface Piece<Source> extends Span {
 /** The blocks of a tenant that a query may read. Made once for a query, asked for each selector. */
 export class LevelCover<Source extends CoverSource> {
   readonly #groups: readonly GroupCover<Source>[];
+  /** Times of coarser blocks only, by their resolution. */
+  readonly #hidden: ReadonlyMap<number, Spans>;
   /** Resolutions that there are blocks of, finest first. */
   readonly resolutions: readonly number[];
 
@@ -70,8 +72,21 @@ export class LevelCover<Source extends CoverSource> {
       if (group === undefined) groups.set(source.group, [source]);
       else group.push(source);
     }
+    const shown = unite(allowed.map(spanOf));
+    this.#hidden = new Map(
+      RESOLUTIONS.filter((ms) => ms > maxResolutionMs).map((ms) => [
+        ms,
+        subtractAll(unite(sources.filter(({ resolutionMs }) => resolutionMs === ms).map(spanOf)), shown),
+      ]),
+    );
     this.#groups = [...groups.values()].map((group) => new GroupCover(group));
     this.resolutions = RESOLUTIONS.filter((ms) => allowed.some(({ resolutionMs }) => resolutionMs === ms));
+  }
+
+  /** Resolutions of blocks that were left out and of which nothing finer is there between the times (inclusive). */
+  hidden(minTimeMs: number, maxTimeMs: number): number[] {
+    const asked = { fromMs: minTimeMs, toMs: maxTimeMs + 1 };
+    return [...this.#hidden].filter(([, spans]) => intersect(spans, asked).length > 0).map(([ms]) => ms);
   }
 
   /**
@@ -86,32 +101,32 @@ export class LevelCover<Source extends CoverSource> {
 }
 
 class GroupCover<Source extends CoverSource> {
-  readonly #raw: readonly (Source & CoverSource)[];
+  readonly #raw: readonly Source[];
   readonly #levels: readonly Block<Source>[];
   /** Times at which raw blocks have all that there is. */
   readonly #rawCover: Spans;
-  /** Names of what the blocks of a resolution were made from. */
-  readonly #sourcesAt: ReadonlyMap<number, ReadonlySet<string>>;
+  /** Raw sources that the levels have nothing of, by resolution. */
+  readonly #besides: ReadonlyMap<number, readonly Source[]>;
 
   constructor(sources: readonly Source[]) {
     this.#raw = sources.filter(({ resolutionMs }) => resolutionMs === 0);
     const levels = sources.filter(({ resolutionMs }) => resolutionMs > 0);
-    const sourcesAt = new Map<number, Set<string>>();
-    for (const level of levels) {
-      const known = sourcesAt.get(level.resolutionMs) ?? new Set();
-      for (const name of level.sources) known.add(name);
-      sourcesAt.set(level.resolutionMs, known);
-    }
-    this.#sourcesAt = sourcesAt;
     const levelSpans = unite(levels.map(spanOf));
     this.#rawCover = unite(
       this.#raw.flatMap((raw) =>
-        [...sourcesAt.keys()].some((ms) => this.#isPartOf(raw, ms))
-          ? [spanOf(raw)]
-          : subtractAll([spanOf(raw)], levelSpans),
+        (raw.share?.partOf.length ?? 0) > 0 ? [spanOf(raw)] : subtractAll([spanOf(raw)], levelSpans),
       ),
     );
-    const late = new Map([...sourcesAt.keys()].map((ms) => [ms, this.#lateAt(ms, levels)]));
+    const resolutions = [...new Set(levels.map(({ resolutionMs }) => resolutionMs))];
+    this.#besides = new Map(
+      resolutions.map((ms) => [ms, this.#raw.filter(({ share }) => share?.partOf.includes(ms) !== true)]),
+    );
+    const late = new Map(
+      resolutions.map((ms) => [
+        ms,
+        unite(this.#raw.filter(({ share }) => share?.lateFor.includes(ms) === true).map(spanOf)),
+      ]),
+    );
     this.#levels = levels.map((source) => {
       const span = this.#whole(source, levels);
       return { ...span, source, resolutionMs: source.resolutionMs, usable: this.#usable(source, span, late) };
@@ -143,11 +158,13 @@ class GroupCover<Source extends CoverSource> {
       if (!overlaps(span, asked)) continue;
       reads.push({ ...span, source: block.source });
       if (!withLate) continue;
+      for (const raw of this.#besides.get(block.resolutionMs)!) this.#readRaw(raw, [span], asked, reads);
+    }
+    if (cover.raw.length > 0) {
       for (const raw of this.#raw) {
-        if (!this.#isPartOf(raw, block.resolutionMs)) this.#readRaw(raw, [span], asked, reads);
+        if (overlaps(spanOf(raw), asked)) this.#readRaw(raw, cover.raw, asked, reads);
       }
     }
-    for (const raw of this.#raw) this.#readRaw(raw, cover.raw, asked, reads);
     return reads;
   }
 
@@ -155,27 +172,6 @@ class GroupCover<Source extends CoverSource> {
     for (const span of intersect(spans, spanOf(source))) {
       if (overlaps(span, asked)) reads.push({ ...span, source });
     }
-  }
-
-  /** Whether blocks of a resolution have any of the samples of a raw block. */
-  #isPartOf(raw: Source, resolutionMs: number): boolean {
-    const known = this.#sourcesAt.get(resolutionMs);
-    return known !== undefined && raw.sources.some((name) => known.has(name));
-  }
-
-  /** Spans of raw blocks with samples that the blocks of a resolution lack although they lie in their time. */
-  #lateAt(resolutionMs: number, levels: readonly Source[]): Spans {
-    const known = this.#sourcesAt.get(resolutionMs)!;
-    const covered = unite(levels.filter((level) => level.resolutionMs === resolutionMs).map(spanOf));
-    return unite(
-      this.#raw
-        .filter((raw) => {
-          if (raw.sources.length > 0 && raw.sources.every((name) => known.has(name))) return false;
-          // What is unknown of a block that goes beyond the level may lie there.
-          return !this.#isPartOf(raw, resolutionMs) || subtractAll([spanOf(raw)], covered).length === 0;
-        })
-        .map(spanOf),
-    );
   }
 
   #usable(source: Source, span: Span, late: ReadonlyMap<number, Spans>): Spans {
@@ -194,7 +190,7 @@ class GroupCover<Source extends CoverSource> {
     let { fromMs, toMs } = spanOf(source);
     const begin = ceilTo(fromMs, resolutionMs);
     const end = floorTo(toMs, resolutionMs);
-    if (begin >= end) return { fromMs, toMs };
+    if (begin >= end || (begin === fromMs && end === toMs)) return { fromMs, toMs };
     for (const { resolutionMs: otherMs, minTimeMs, maxTimeMs } of levels) {
       if (otherMs >= resolutionMs) continue;
       if (minTimeMs < fromMs && maxTimeMs >= begin) fromMs = begin;

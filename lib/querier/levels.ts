@@ -10,22 +10,25 @@ import {
   type SelectPlan,
   type SelectWindows,
   type SeriesSet,
+  type WindowForm,
 } from '../storage/index.js';
 import type { BlockQueryOptions, ChunkConversion, DeletionMask } from '../tsdb/block/index.js';
 import {
   aggregateFor,
   cutPlain,
+  NO_SHARE,
   PlainAggregateWriter,
   type SeriesAggregate,
+  sharesInLevels,
 } from '../tsdb/downsample/index.js';
-import { type LevelWindows, levelNotes, wantedResolution, widened } from './level-choice.js';
+import { hiddenNotes, type LevelWindows, levelNotes, wantedResolution, widened } from './level-choice.js';
 import { convertSet } from './level-chunks.js';
 import { CounterBorders } from './level-counters.js';
 import { type CoverRead, type CoverSource, LevelCover } from './level-cover.js';
 
 /**
  * Queries over blocks of several resolutions. Each selector is read at the coarsest one that is fine enough for its
- * function, and elsewhere at what there is (docs/decisions/0011-queries-read-levels.md).
+ * function, and elsewhere at what there is (docs/decisions/0012-queries-read-levels.md).
  */
 
 /** A block of any resolution. */
@@ -37,13 +40,16 @@ export interface LevelBlock {
   readonly resolutionMs: number;
   /** `compaction.sources`: tells which samples raw blocks have that a level lacks. */
   readonly sources: readonly string[];
-  /** External labels that tell series apart: blocks of different groups are never read for one another. Default ''. */
+  /**
+   * External labels that tell series apart, if there are any: blocks of different groups are never read for one another.
+   * Default '', that of recent samples.
+   */
   readonly group?: string;
   /** Called for blocks that are read, once per select and span. */
   open(options: BlockQueryOptions): Promise<Queryable>;
 }
 
-/** Samples that are in no block of the bucket yet, as a head's. */
+/** Samples that no block has, as a head's. In the time of levels they are read beside these. */
 export interface RecentSource {
   readonly minTimeMs: number;
   /** Inclusive. */
@@ -55,7 +61,10 @@ export interface RecentSource {
 export interface LevelSources {
   readonly blocks: readonly LevelBlock[];
   readonly recent: readonly RecentSource[];
-  /** Coarsest resolution that may be read, and then is wherever there is one; Infinity: chosen for each selector. */
+  /**
+   * Coarsest resolution that planned selects may read, and do wherever there is one; Infinity: chosen for each selector.
+   * Whoever does not plan reads raw blocks, and levels where there are none.
+   */
   readonly maxResolutionMs: number;
   readonly masks: readonly DeletionMask[];
 }
@@ -84,6 +93,7 @@ class LevelPlan implements SelectPlan {
   readonly func: string;
   readonly rangeMs: number;
   readonly lookbackMs: number;
+  readonly form: WindowForm;
   readonly factor: number;
   readonly divisor: LevelPlan | null;
   readonly notes: readonly string[];
@@ -94,7 +104,7 @@ class LevelPlan implements SelectPlan {
     func: string,
     aggregate: SeriesAggregate,
     wantedMs: number,
-    { rangeMs, lookbackMs, factor }: LevelWindows,
+    { rangeMs, lookbackMs, form, factor }: LevelWindows,
     notes: readonly string[],
     divisor: LevelPlan | null,
   ) {
@@ -102,6 +112,7 @@ class LevelPlan implements SelectPlan {
     this.func = func;
     this.rangeMs = rangeMs;
     this.lookbackMs = lookbackMs;
+    this.form = form;
     this.factor = factor;
     this.divisor = divisor;
     this.notes = notes;
@@ -111,70 +122,72 @@ class LevelPlan implements SelectPlan {
 }
 
 class LeveledQueryable implements Queryable {
+  /** For planned selects. */
   readonly #cover: LevelCover<Source>;
+  readonly #fullCover: LevelCover<Source>;
   readonly #masks: readonly DeletionMask[];
   readonly #maxResolutionMs: number;
+  /** Whether there are raw blocks only. */
+  readonly #isPlain: boolean;
 
   constructor({ blocks, recent, maxResolutionMs, masks }: LevelSources) {
-    const sources: Source[] = [
+    const shares = sharesInLevels(
+      blocks.map(({ minTimeMs, maxTimeMs, resolutionMs, group = '', sources }, i) => ({
+        ...{ ulid: `${i}`, minTime: minTimeMs, maxTime: maxTimeMs, resolution: resolutionMs, group, sources },
+      })),
+    );
+    const all: Source[] = [
       ...recent.map(({ minTimeMs, maxTimeMs, queryable }) => ({
-        ...{ minTimeMs, maxTimeMs: maxTimeMs + 1, resolutionMs: 0, group: '', sources: [] },
+        ...{ minTimeMs, maxTimeMs: maxTimeMs + 1, resolutionMs: 0, group: '', share: null },
         ...{ block: null, recent: queryable },
       })),
-      ...blocks.map((block) => ({
+      ...blocks.map((block, i) => ({
         ...{ minTimeMs: block.minTimeMs, maxTimeMs: block.maxTimeMs, resolutionMs: block.resolutionMs },
-        ...{ group: block.group ?? '', sources: block.sources, block, recent: null },
+        ...{ group: block.group ?? '', share: shares.get(`${i}`) ?? NO_SHARE, block, recent: null },
       })),
     ];
-    this.#cover = new LevelCover(sources, maxResolutionMs);
+    this.#fullCover = new LevelCover(all, Number.POSITIVE_INFINITY);
+    const isLimited = blocks.some(({ resolutionMs }) => resolutionMs > maxResolutionMs);
+    this.#cover = isLimited ? new LevelCover(all, maxResolutionMs) : this.#fullCover;
     this.#masks = masks;
     this.#maxResolutionMs = maxResolutionMs;
+    this.#isPlain = blocks.every(({ resolutionMs }) => resolutionMs === 0);
   }
 
   planSelect(windows: SelectWindows): SelectPlan | null {
-    if (this.#cover.resolutions.every((ms) => ms === 0)) return null;
     const max = this.#maxResolutionMs;
+    if (this.#isPlain) return null;
     const wantedMs = max === Number.POSITIVE_INFINITY ? wantedResolution(windows) : max;
     const { aggregate, func, isPerCount } = aggregateFor(windows.func);
     // Wider windows reach further back, where there may be only coarser blocks.
     for (let coarsest = 0; ; ) {
       const wide = widened(windows, coarsest);
-      const read = this.#resolutionsRead(windows, wide, wantedMs, aggregate);
+      const { minTimeMs, maxTimeMs } = timesOf(windows, wide);
+      const reads = this.#cover.reads(minTimeMs, maxTimeMs, wantedMs, aggregate !== 'counter');
+      const read = reads.map(({ source }) => source.resolutionMs);
       const found = Math.max(0, ...read);
       if (found > coarsest) {
         coarsest = found;
         continue;
       }
-      if (coarsest === 0) return null;
-      const notes = levelNotes(windows, read, wide);
-      const divisor = isPerCount
-        ? new LevelPlan('sum_over_time', 'count', wantedMs, wide, notes, null)
-        : null;
-      return new LevelPlan(func, aggregate, wantedMs, wide, notes, divisor);
+      const hidden = hiddenNotes(this.#cover.hidden(minTimeMs, maxTimeMs), max);
+      const notes = [...levelNotes(windows, read, wide), ...hidden];
+      if (coarsest > 0) {
+        const divisor = isPerCount
+          ? new LevelPlan('sum_over_time', 'count', wantedMs, wide, notes, null)
+          : null;
+        return new LevelPlan(func, aggregate, wantedMs, wide, notes, divisor);
+      }
+      return hidden.length === 0 ? null : new LevelPlan(windows.func, aggregate, wantedMs, wide, notes, null);
     }
   }
 
-  #resolutionsRead(
-    windows: SelectWindows,
-    { rangeMs, lookbackMs }: LevelWindows,
-    wantedMs: number,
-    aggregate: SeriesAggregate,
-  ): number[] {
-    const { firstMs, stepMs, count, form } = windows;
-    const isInstant = windows.rangeMs === 0;
-    const before = isInstant ? lookbackMs : rangeMs + (form === 'plain' ? 0 : lookbackMs);
-    const after = form === 'smoothed' ? lookbackMs : 0;
-    const last = firstMs + (count - 1) * stepMs + after;
-    const reads = this.#cover.reads(firstMs - before + 1, last, wantedMs, aggregate !== 'counter');
-    return reads.map(({ source }) => source.resolutionMs);
-  }
-
   async select(matchers: readonly Matcher[], hints: SelectHints, arena: ChunkArena): Promise<SeriesSet> {
-    const { plan } = hints;
-    const wantedMs = plan instanceof LevelPlan ? plan.wantedMs : 0;
-    const aggregate = plan instanceof LevelPlan ? plan.aggregate : unplannedAggregate(hints.func);
+    const plan = hints.plan instanceof LevelPlan ? hints.plan : null;
+    const aggregate = plan?.aggregate ?? unplannedAggregate(hints.func);
+    const cover = plan === null ? this.#fullCover : this.#cover;
     const { minTimeMs, maxTimeMs } = hints;
-    const reads = this.#cover.reads(minTimeMs, maxTimeMs, wantedMs, aggregate !== 'counter');
+    const reads = cover.reads(minTimeMs, maxTimeMs, plan?.wantedMs ?? 0, aggregate !== 'counter');
     const isLeveled = reads.some(({ source }) => source.resolutionMs > 0);
     const reader = new SelectReader(matchers, hints, isLeveled ? aggregate : null, this.#masks, arena);
     // All of them, as those that still run write to the arena.
@@ -202,12 +215,24 @@ class LeveledQueryable implements Queryable {
 
   /** What holds all series of the times: raw blocks, and levels where there are none. */
   async #fewest({ minTimeMs, maxTimeMs }: LabelQuery): Promise<Queryable> {
-    const reads = this.#cover.reads(minTimeMs, maxTimeMs, 0, true);
+    const reads = this.#fullCover.reads(minTimeMs, maxTimeMs, 0, true);
     const sources = [...new Set(reads.map(({ source }) => source))];
     const masks = this.#masks;
     const opened = await Promise.all(sources.map((source) => source.recent ?? source.block!.open({ masks })));
     return mergeQueryables(opened);
   }
+}
+
+/** The times of samples that windows look at, inclusive. */
+function timesOf(
+  windows: SelectWindows,
+  { rangeMs, lookbackMs, form }: LevelWindows,
+): { readonly minTimeMs: number; readonly maxTimeMs: number } {
+  const { firstMs, stepMs, count } = windows;
+  const beyond = form === 'plain' ? 0 : lookbackMs;
+  const before = windows.rangeMs === 0 ? lookbackMs : rangeMs + beyond;
+  const after = form === 'smoothed' ? lookbackMs : 0;
+  return { minTimeMs: firstMs - before + 1, maxTimeMs: firstMs + (count - 1) * stepMs + after };
 }
 
 /** For readers that don't plan: what a series looks like, or the counter or extremes that the function hint asks for. */
@@ -244,15 +269,15 @@ class SelectReader {
 
   async read({ source, fromMs, toMs }: CoverRead<Source>): Promise<SeriesSet> {
     const { minTimeMs, maxTimeMs } = this.#hints;
-    const hints = {
-      ...this.#hints,
-      minTimeMs: Math.max(minTimeMs, fromMs),
-      maxTimeMs: Math.min(maxTimeMs, toMs - 1),
-    };
     // Samples before and behind the queried times are nobody's concern, and there are none outside of the source.
     const cut = {
       fromMs: fromMs <= Math.max(minTimeMs, source.minTimeMs) ? Number.NEGATIVE_INFINITY : fromMs,
       toMs: toMs >= Math.min(maxTimeMs + 1, source.maxTimeMs) ? Number.POSITIVE_INFINITY : toMs,
+    };
+    const hints = {
+      ...this.#hints,
+      minTimeMs: Math.max(minTimeMs, cut.fromMs),
+      maxTimeMs: Math.min(maxTimeMs, cut.toMs - 1),
     };
     const isCut = cut.fromMs > Number.NEGATIVE_INFINITY || cut.toMs < Number.POSITIVE_INFINITY;
     const convert = this.#conversion(source.resolutionMs, cut.fromMs, cut.toMs, isCut);

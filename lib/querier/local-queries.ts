@@ -75,6 +75,11 @@ export class LocalQueries {
     const source = sources[0];
     if (this.#isBusy || query.length > TEXT_MAX || sources.length !== 1 || source?.kind !== 'head')
       return false;
+    // What is hidden is left to the threads.
+    const isTouched = source.masks?.some(
+      (mask) => mask.minTimeMs <= window.maxTimeMs && mask.maxTimeMs >= window.minTimeMs,
+    );
+    if (isTouched) return false;
     const steps = stepsOf(startMs, endMs, stepMs);
     const seconds = (window.maxTimeMs - window.minTimeMs) / 1000;
     const seriesMax = Math.min(SERIES_MAX, ELEMENTS_MAX / steps, SERIES_SECONDS_MAX / Math.max(1, seconds));

@@ -1,8 +1,9 @@
 import type { BlockStore, QueryReads } from '../blockstore/index.js';
 import { mergeQueryables, type Queryable } from '../storage/index.js';
-import type { DeletionMask } from '../tsdb/block/index.js';
+import { type MaskText, toDeletionMasks } from '../tsdb/block/index.js';
 import type { SourceOpener } from './executor.js';
 import { type LevelBlock, leveledQueryable, type RecentSource } from './levels.js';
+import { withoutDeleted } from './masked-queryable.js';
 import type { BlockDescriptor, HeadDescriptor, SourceDescriptor } from './sources.js';
 
 /** How often the blocks kept open are checked for existence. */
@@ -36,15 +37,20 @@ export class SourceReaders implements SourceOpener {
     const blocks: LevelBlock[] = [];
     const recent: RecentSource[] = [];
     for (const source of sources) {
-      if (source.kind === 'head') recent.push({ ...source, queryable: this.#openHead(source) });
+      if (source.kind === 'head') recent.push({ ...source, queryable: this.#openMasked(source) });
       else blocks.push(describe(source, stores, reads));
     }
-    const masks: readonly DeletionMask[] = [];
+    const masks = toDeletionMasks(masksOf(sources));
     if (blocks.some(({ resolutionMs }) => resolutionMs > 0)) {
       return leveledQueryable({ blocks, recent, maxResolutionMs, masks });
     }
     const opened = await Promise.all(blocks.map((block) => block.open({ masks })));
     return mergeQueryables([...opened, ...recent.map(({ queryable }) => queryable)]);
+  }
+
+  #openMasked(head: HeadDescriptor): Queryable {
+    const source = this.#openHead(head);
+    return head.masks === undefined ? source : withoutDeleted(source, toDeletionMasks(head.masks));
   }
 
   /** To be called between tasks: closes blocks that are too many or gone. */
@@ -56,6 +62,11 @@ export class SourceReaders implements SourceOpener {
       if (isSweeping) await store.sweep();
     }
   }
+}
+
+/** All masks, each once: blocks pass over those that don't touch them. */
+function masksOf(sources: readonly SourceDescriptor[]): readonly MaskText[] {
+  return [...new Set(sources.flatMap(({ masks }) => masks ?? []))];
 }
 
 function describe(block: BlockDescriptor, stores: BlockStores, reads: QueryReads): LevelBlock {

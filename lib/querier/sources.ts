@@ -1,5 +1,6 @@
 import type { ExemplarSeries } from '../exemplar/index.js';
 import type { Matcher } from '../matcher/index.js';
+import type { MaskText } from '../tsdb/block/index.js';
 import type { Attachment } from '../workers/index.js';
 
 /**
@@ -15,6 +16,8 @@ export interface HeadDescriptor {
   readonly maxTimeMs: number;
   /** Key of the snapshot's attachment that holds the head's memory, a WebAssembly.Memory. */
   readonly memoryKey: string;
+  /** What must not be shown of it; absent for nothing. */
+  readonly masks?: readonly MaskText[];
 }
 
 /** A block. */
@@ -34,6 +37,8 @@ export interface BlockDescriptor {
   readonly sources: readonly string[];
   /** External labels, as text; blocks of different ones hold different series. */
   readonly group: string;
+  /** What must not be shown of it; absent for nothing. */
+  readonly masks?: readonly MaskText[];
 }
 
 export type SourceDescriptor = HeadDescriptor | BlockDescriptor;

@@ -31,6 +31,7 @@ export type QueryTask =
   | RemoteReadTask
   | FederateTask
   | SearchTask
+  | DeletionCountsTask
   /** Checks that the texts of a parameter are selectors. The body of a good answer is empty. */
   | { readonly kind: 'checkSelectors'; readonly selectors: readonly string[]; readonly parameter: string }
   /** Finds the selectors of a query. The body of a good answer is JSON for the API itself: SelectorText[][]. */
@@ -85,6 +86,17 @@ export interface SearchTask {
   readonly search: SearchParams;
   /** Bytes it may fetch from the bucket; 0 for no limit. */
   readonly fetchedBytesMax: number;
+  readonly sources: readonly SourceDescriptor[];
+}
+
+/** Counts what a deletion would take. The body of a good answer has a DeletionCounts as its data. */
+export interface DeletionCountsTask {
+  readonly kind: 'deletionCounts';
+  /** Texts of `match[]`. */
+  readonly selectors: readonly string[];
+  readonly minTimeMs: number;
+  readonly maxTimeMs: number;
+  readonly budget: ReadBudget;
   readonly sources: readonly SourceDescriptor[];
 }
 

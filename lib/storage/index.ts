@@ -17,5 +17,6 @@ export type {
   SelectWindows,
   SeriesSet,
   Symbols,
+  WindowForm,
 } from './queryable.js';
 export { CHUNK_ENCODING } from './queryable.js';

@@ -106,9 +106,11 @@ export interface SelectWindows {
   readonly rangeMs: number;
   /** How far back an instant selector looks, and the extended forms of a range beyond it. */
   readonly lookbackMs: number;
-  /** `anchored` also looks `lookbackMs` before its range, `smoothed` besides as far behind it. */
-  readonly form: 'plain' | 'anchored' | 'smoothed';
+  readonly form: WindowForm;
 }
+
+/** `anchored` ranges also look at samples before them, as far as the lookback goes, `smoothed` ones at those behind, too. */
+export type WindowForm = 'plain' | 'anchored' | 'smoothed';
 
 /**
  * How to evaluate a selector whose source holds other series in the place of the one asked for: one value per window of
@@ -122,6 +124,7 @@ export interface SelectPlan {
   readonly func: string;
   readonly rangeMs: number;
   readonly lookbackMs: number;
+  readonly form: WindowForm;
   readonly factor: number;
   readonly divisor: SelectPlan | null;
   /** For the user: what is read, and what was changed for it. The selector's name follows. */

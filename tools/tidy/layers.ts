@@ -96,6 +96,7 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'tsdb/block tsdb/index',
   'tsdb/compact tsdb/block',
   'tsdb/compact tsdb/chunk',
+  'tsdb/compact tsdb/downsample',
   'tsdb/compact tsdb/index',
   'tsdb/downsample tsdb/block',
   'tsdb/downsample tsdb/chunk',

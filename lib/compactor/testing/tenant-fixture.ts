@@ -44,6 +44,7 @@ export const OPTIONS: CompactorOptions = {
   partialDelayMs: 24 * HOUR,
   indexRefreshMs: 600_000,
   tenantCleanupDelayMs: 6 * HOUR,
+  deletionSettleMs: 24 * HOUR,
   holder: () => 'compactor-1',
   leaseExpiryMs: 600_000,
   scratchFolder: '',

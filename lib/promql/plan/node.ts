@@ -1,5 +1,5 @@
 import type { Matcher } from '../../matcher/index.js';
-import type { SelectHints } from '../../storage/index.js';
+import type { SelectHints, WindowForm } from '../../storage/index.js';
 import type { AggregateOperator, BinaryOperator, PositionRange, VectorMatching } from '../parse/index.js';
 
 /**
@@ -39,7 +39,7 @@ export interface LeafTimes {
   readonly sampleWeight: number;
 }
 
-export type WindowForm = 'plain' | 'anchored' | 'smoothed';
+export type { WindowForm };
 
 export type ScalarNode = NodeBase &
   (

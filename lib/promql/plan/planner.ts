@@ -369,10 +369,11 @@ export class Planner {
     const { selector } = expr;
     const times = this.times(selector, scope);
     const rangeMs = this.duration(expr.rangeMs, expr.rangeExpr);
-    const form = selector.smoothed ? 'smoothed' : selector.anchored ? 'anchored' : 'plain';
+    const asked = selector.smoothed ? 'smoothed' : selector.anchored ? 'anchored' : 'plain';
     return {
-      plan: this.planSelect(times, scope, rangeMs, form, scope.func),
+      plan: this.planSelect(times, scope, rangeMs, asked, scope.func),
       leaf: (plan) => {
+        const form = plan?.form ?? asked;
         const range = plan?.rangeMs ?? rangeMs;
         const lookbackMs = plan?.lookbackMs ?? this.settings.lookbackMs;
         const before = form === 'plain' ? range : range + lookbackMs;

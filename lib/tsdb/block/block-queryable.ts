@@ -13,6 +13,7 @@ import { ENCODING, PlainChunkWriter } from '../chunk/index.js';
 import { type IndexReader, intersectPostings, SeriesEntry, unitePostings } from '../index/index.js';
 import type { BlockView, QueriedBlock } from './block-view.js';
 import type { CopiedChunks } from './chunk-reader.js';
+import { type DeletionMask, masksOfBlock } from './masks.js';
 import { type MatchedPostings, matchSteps, RemainingTest } from './match.js';
 import { SeriesColumns } from './series-columns.js';
 import { TombstoneCutter } from './tombstone-cutter.js';
@@ -27,11 +28,6 @@ const SERIES_SCAN_MAX = 4096;
 const SERIES_BATCH = 64 * 1024;
 /** The same when a limit may end it early. */
 const SERIES_BATCH_LIMITED = 1024;
-
-/** A span that is not shown of all series that the matchers select, ends inclusive, ms. */
-export interface DeletionMask extends Interval {
-  readonly matchers: readonly Matcher[];
-}
 
 /** A chunk in the place of another. */
 export interface ConvertedChunk {
@@ -82,8 +78,7 @@ export class BlockQueryable implements Queryable {
 
   constructor(block: QueriedBlock, options: BlockQueryOptions = {}) {
     this.#block = block;
-    const { minTime, maxTime } = block.meta;
-    this.#masks = (options.masks ?? []).filter((mask) => mask.minTime < maxTime && mask.maxTime >= minTime);
+    this.#masks = masksOfBlock(options.masks ?? [], block.meta);
     this.#convert = options.convert ?? null;
     this.#cutter = new TombstoneCutter();
     this.#plain = null;
@@ -391,7 +386,10 @@ function hasChunkIn(
     const minTime = entry.chunkMinTimes[i]!;
     const maxTime = entry.chunkMaxTimes[i]!;
     if (minTime > maxTimeMs || maxTime < minTimeMs) continue;
-    if (!stones?.some((stone) => stone.minTime <= minTime && stone.maxTime >= maxTime)) return true;
+    // What of the chunk was asked for.
+    const from = Math.max(minTime, minTimeMs);
+    const to = Math.min(maxTime, maxTimeMs);
+    if (!stones?.some((stone) => stone.minTime <= from && stone.maxTime >= to)) return true;
   }
   return false;
 }

@@ -4,7 +4,6 @@ export {
   type BlockQueryOptions,
   type ChunkConversion,
   type ConvertedChunk,
-  type DeletionMask,
 } from './block-queryable.js';
 export { BlockReader } from './block-reader.js';
 export type { BlockLoader, BlockView, QueriedBlock } from './block-view.js';
@@ -24,6 +23,15 @@ export {
 } from './chunk-format.js';
 export { ChunkReader, type CopiedChunks, type ReadChunk } from './chunk-reader.js';
 export { ChunkWriter } from './chunk-writer.js';
+export {
+  APPLIED_FIELD,
+  appliedMasks,
+  DeletedSpans,
+  type DeletionMask,
+  type MaskText,
+  masksOfBlock,
+  toDeletionMasks,
+} from './masks.js';
 export { matchPostings } from './match.js';
 export {
   type BlockCompaction,
@@ -39,6 +47,7 @@ export {
   writeBlockMeta,
 } from './meta.js';
 export { SeriesColumns } from './series-columns.js';
+export { TombstoneCutter } from './tombstone-cutter.js';
 export {
   addInterval,
   encodeTombstones,

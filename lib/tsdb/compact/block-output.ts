@@ -80,9 +80,15 @@ export class BlockOutput {
 
   /** Adds a new chunk of encoding 1 to 6; the data is not kept. */
   writeChunk(encoding: number, data: Uint8Array, minTime: number, maxTime: number): void {
-    const ref = this.#chunks.write(encoding, data);
     const word = (data[0]! << 8) | data[1]!;
-    this.#add(encoding, encoding >= ENCODING.histogramSt ? word & 0x3fff : word, ref, minTime, maxTime);
+    const samples = encoding >= ENCODING.histogramSt ? word & 0x3fff : word;
+    this.writeCounted(encoding, data, samples, minTime, maxTime);
+  }
+
+  /** Adds a new chunk that stands for so many samples. */
+  writeCounted(encoding: number, data: Uint8Array, samples: number, minTime: number, maxTime: number): void {
+    const ref = this.#chunks.write(encoding, data);
+    this.#add(encoding, samples, ref, minTime, maxTime);
     this.#noteSize(data.length);
   }
 

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { ulid } from 'ulid';
 import { VarveError } from '../../errors/index.js';
-import { type BlockMeta, readBlockMeta } from '../block/index.js';
+import { type BlockMeta, type DeletionMask, readBlockMeta } from '../block/index.js';
 import { BlockOutput } from './block-output.js';
 import { mergeMetas, type ThanosOverrides, withStats } from './merged-meta.js';
 import { SeriesMerger } from './series-merger.js';
@@ -32,6 +32,8 @@ export interface CompactOptions extends ThanosOverrides {
   readonly ulid?: string;
   /** Most bytes of a chunk segment, 512 MiB by default. */
   readonly segmentBytesMax?: number;
+  /** Samples to leave out. Of downsampled blocks every window that a span touches goes. */
+  readonly masks?: readonly DeletionMask[];
   readonly signal?: AbortSignal;
   /** Called at each pause, some hundred times a second. */
   readonly onProgress?: (progress: CompactProgress) => void;
@@ -83,7 +85,9 @@ export async function compactBlocks(
   let output: BlockOutput | null = null;
   try {
     const order = [...metas.keys()].sort((a, b) => compareMetas(metas[a]!, metas[b]!));
-    for (const [rank, i] of order.entries()) opened.push(SourceBlock.open(sources[i]!, metas[i]!, rank));
+    for (const [rank, i] of order.entries()) {
+      opened.push(SourceBlock.open(sources[i]!, metas[i]!, rank, options.masks));
+    }
     output = new BlockOutput(options.directory, name, options.segmentBytesMax);
     return await new Compaction(opened, output, options).run(meta);
   } catch (error) {

@@ -10,6 +10,8 @@ export interface ThanosOverrides {
   readonly externalLabels?: Readonly<Record<string, string>>;
   /** What `thanos.source` says; `compactor` by default. */
   readonly thanosSource?: string;
+  /** What `thanos.extensions` says; absent by default and when it is empty. */
+  readonly thanosExtensions?: Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -102,11 +104,13 @@ function mergeThanos(sources: readonly BlockMeta[], overrides: ThanosOverrides):
   const isNeeded =
     overrides.externalLabels !== undefined || sources.some((meta) => meta.thanos !== undefined);
   if (!isNeeded) return null;
+  const extensions = overrides.thanosExtensions ?? {};
   return {
     version: 1,
     labels: overrides.externalLabels ?? labels,
     downsample: { resolution },
     source: overrides.thanosSource ?? 'compactor',
+    ...(Object.keys(extensions).length === 0 ? {} : { extensions }),
   };
 }
 

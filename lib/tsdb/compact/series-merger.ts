@@ -1,6 +1,7 @@
 import { CorruptionError, VarveError } from '../../errors/index.js';
 import { MergeKernel } from '../../kernel/index.js';
 import { ENCODING, PlainChunkWriter, RESET_HEADER } from '../chunk/index.js';
+import { type CutChunk, cutAggregate } from './aggregate-cutter.js';
 import type { BlockOutput } from './block-output.js';
 import type { ChunkStream } from './chunk-stream.js';
 import { SampleMerger } from './sample-merger.js';
@@ -88,6 +89,7 @@ export class SeriesMerger {
   #writeSingle(chunk: number): void {
     const { sources, refs, spans } = this.#chunks;
     if (spans[chunk] !== null) {
+      if (this.#cutAggregate(chunk)) return;
       this.#kept.length = 0;
       this.#kept.push(chunk);
       this.#encodeKept();
@@ -96,6 +98,26 @@ export class SeriesMerger {
     const source = sources[chunk]!;
     source.readChunk(refs[chunk]!);
     this.#copy(chunk);
+  }
+
+  /** Writes what is left of a partly deleted chunk of a downsampled block; false for other chunks. */
+  #cutAggregate(chunk: number): boolean {
+    const { sources, refs, spans } = this.#chunks;
+    const source = sources[chunk]!;
+    source.readChunk(refs[chunk]!);
+    if (source.chunks.encoding !== ENCODING.aggregate) return false;
+    let left: CutChunk | null;
+    try {
+      left = cutAggregate(source.chunks.data(), spans[chunk]!);
+    } catch (error) {
+      throw source.blameChunk(error, refs[chunk]!);
+    }
+    if (left !== null) {
+      const { data, windowCount, minTime, maxTime } = left;
+      this.#output.writeCounted(ENCODING.aggregate, data, windowCount, minTime, maxTime);
+    }
+    this.#noteEncoded(left === null ? 0 : 1);
+    return true;
   }
 
   /** Copies the chunk that its source read last. */

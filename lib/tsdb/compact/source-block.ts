@@ -1,7 +1,14 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { CorruptionError, messageOf, VarveError } from '../../errors/index.js';
-import { type BlockMeta, BlockReader, type Interval } from '../block/index.js';
+import {
+  type BlockMeta,
+  BlockReader,
+  DeletedSpans,
+  type DeletionMask,
+  type Interval,
+  masksOfBlock,
+} from '../block/index.js';
 import { ChunkStream } from './chunk-stream.js';
 import { SeriesCursor } from './series-cursor.js';
 
@@ -18,6 +25,7 @@ export class SourceBlock {
   readonly rank: number;
   readonly block: BlockReader;
   readonly chunks: ChunkStream;
+  readonly #deleted: DeletedSpans;
   readonly byteCount: number;
   /** Set by `start`. */
   cursor!: SeriesCursor;
@@ -25,8 +33,9 @@ export class SourceBlock {
   readonly seriesTotal: number;
   seriesDone: number;
 
-  private constructor(block: BlockReader, chunks: ChunkStream, rank: number) {
+  private constructor(block: BlockReader, chunks: ChunkStream, rank: number, masks: readonly DeletionMask[]) {
     this.block = block;
+    this.#deleted = new DeletedSpans(block.index, block.tombstones, masksOfBlock(masks, block.meta));
     this.meta = block.meta;
     this.directory = block.directory;
     this.chunks = chunks;
@@ -36,13 +45,21 @@ export class SourceBlock {
     this.byteCount = block.index.source.size + chunks.byteCount;
   }
 
-  /** @throws CorruptionError with the block's name in `details.block` */
-  static open(directory: string, meta: BlockMeta, rank: number): SourceBlock {
+  /**
+   * @param masks what is to be left out besides what the block's tombstones say
+   * @throws CorruptionError with the block's name in `details.block`
+   */
+  static open(
+    directory: string,
+    meta: BlockMeta,
+    rank: number,
+    masks: readonly DeletionMask[] = [],
+  ): SourceBlock {
     try {
       statSync(join(directory, 'index'));
       const block = BlockReader.open(directory);
       try {
-        return new SourceBlock(block, ChunkStream.open(directory), rank);
+        return new SourceBlock(block, ChunkStream.open(directory), rank, masks);
       } catch (error) {
         block.close();
         throw error;
@@ -89,8 +106,7 @@ export class SourceBlock {
 
   /** Spans deleted from the series at the cursor, sorted and apart. */
   deletedSpans(): readonly Interval[] {
-    const { tombstones } = this.block;
-    return tombstones.size === 0 ? NO_SPANS : (tombstones.get(this.cursor.ref) ?? NO_SPANS);
+    return this.#deleted.isEmpty ? NO_SPANS : (this.#deleted.of(this.cursor.ref) ?? NO_SPANS);
   }
 
   get bytesRead(): number {

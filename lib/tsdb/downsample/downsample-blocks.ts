@@ -19,7 +19,11 @@ export interface DownsampleOptions {
   readonly ulid?: string;
   /** What meta.json names as the maker, `compactor` by default. */
   readonly source?: string;
+  /** What `thanos.extensions` of the result says, when it is not empty; that of the first source by default. */
+  readonly extensions?: Readonly<Record<string, unknown>>;
   readonly segmentBytesMax?: number;
+  /** Lowest compaction level of the result. */
+  readonly level?: number;
   /** Called every thousand series or so. An error thrown here ends the work and leaves nothing behind. */
   readonly onProgress?: (progress: DownsampleProgress) => void;
 }
@@ -147,17 +151,21 @@ function writerOptions(
   const parents = isSingle
     ? compaction.parents
     : metas.map(({ ulid, minTime, maxTime }) => ({ ulid, minTime, maxTime }));
+  const extensions = options.extensions ?? thanos?.['extensions'] ?? {};
   const section: ThanosMeta = {
     version: 1,
     labels: thanos?.labels ?? {},
     downsample: { resolution },
     source: options.source ?? 'compactor',
-    ...(thanos?.['extensions'] === undefined ? {} : { extensions: thanos['extensions'] }),
+    ...(Object.keys(extensions).length === 0 ? {} : { extensions }),
   };
   return {
     minTime: metas[0]!.minTime,
     maxTime: metas.at(-1)!.maxTime,
-    level: isSingle ? compaction.level : Math.max(...metas.map((meta) => meta.compaction.level)) + 1,
+    level: Math.max(
+      options.level ?? 0,
+      isSingle ? compaction.level : Math.max(...metas.map((meta) => meta.compaction.level)) + 1,
+    ),
     sources: metas.flatMap((meta) => meta.compaction.sources),
     ...(parents === undefined ? {} : { parents }),
     ...(hints === undefined ? {} : { hints }),

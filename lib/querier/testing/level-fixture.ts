@@ -1,12 +1,17 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
-import type { SeededPrng } from '../prng/index.js';
-import { createQueryEngine, type QueryEngine, type QueryResult } from '../promql/exec/index.js';
-import type { Queryable } from '../storage/index.js';
-import { BlockQueryable, BlockReader } from '../tsdb/block/index.js';
-import { type TestSeries, testSeries, writeTestBlock } from '../tsdb/block/testing.js';
-import { downsampleBlocks } from '../tsdb/downsample/index.js';
-import type { LevelBlock } from './levels.js';
+import type { SeededPrng } from '../../prng/index.js';
+import {
+  createQueryEngine,
+  type HelpDesk,
+  type QueryEngine,
+  type QueryResult,
+} from '../../promql/exec/index.js';
+import type { Queryable } from '../../storage/index.js';
+import { BlockQueryable, BlockReader } from '../../tsdb/block/index.js';
+import { type TestSeries, testSeries, writeTestBlock } from '../../tsdb/block/testing/index.js';
+import { downsampleBlocks } from '../../tsdb/downsample/index.js';
+import type { LevelBlock } from '../levels.js';
 
 /** Blocks of all resolutions for tests, and queries over any of them. */
 
@@ -100,14 +105,17 @@ export interface Asked {
   readonly endMs?: number;
   readonly stepMs?: number;
   readonly delayedNameRemoval?: boolean;
+  /** Whether leaves are divided for several threads. */
+  readonly withHelp?: boolean;
 }
 
-const engines = new Map<boolean, QueryEngine>();
+const engines = new Map<string, QueryEngine>();
 
-function engineFor(delayedNameRemoval: boolean): QueryEngine {
-  let engine = engines.get(delayedNameRemoval);
+function engineFor({ delayedNameRemoval = false, withHelp = false }: Asked): QueryEngine {
+  const key = `${delayedNameRemoval} ${withHelp}`;
+  let engine = engines.get(key);
   if (engine === undefined) {
-    engine = createQueryEngine({
+    const options = {
       lookbackMs: 5 * MINUTE,
       evaluationIntervalMs: MINUTE,
       samplesMax: 50_000_000,
@@ -119,8 +127,11 @@ function engineFor(delayedNameRemoval: boolean): QueryEngine {
         binopFillModifiers: true,
         durationExpressions: true,
       },
-    });
-    engines.set(delayedNameRemoval, engine);
+    };
+    // Nobody comes, so the asking thread does what is meant for several.
+    const desk: HelpDesk = { coordinator: 1, helpersMax: 1, call: () => {} };
+    engine = createQueryEngine(options, withHelp ? desk : null);
+    engines.set(key, engine);
   }
   return engine;
 }
@@ -128,12 +139,7 @@ function engineFor(delayedNameRemoval: boolean): QueryEngine {
 export function ask(source: Queryable, query: string, asked: Asked): Promise<QueryResult> {
   const { startMs, endMs = startMs, stepMs = 0 } = asked;
   const request = { query, startMs, endMs, stepMs, lookbackMs: 0, limit: 0 };
-  return engineFor(asked.delayedNameRemoval ?? false).execute(
-    request,
-    source,
-    () => false,
-    Number.POSITIVE_INFINITY,
-  );
+  return engineFor(asked).execute(request, source, () => false, Number.POSITIVE_INFINITY);
 }
 
 /** Values by labels and step, null where there is none. Of histograms the sum. */
