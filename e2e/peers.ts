@@ -13,6 +13,8 @@ const PROGRAMS = {
   promtool: { variable: 'PROMTOOL_BIN', names: ['promtool'] },
   victoria: { variable: 'VICTORIA_BIN', names: ['victoria-metrics', 'victoria-metrics-prod'] },
   minio: { variable: 'MINIO_BIN', names: ['minio'] },
+  helm: { variable: 'HELM_BIN', names: ['helm'] },
+  kubeCheck: { variable: 'KUBE_CHECK_BIN', names: ['kube-check'] },
   nodeExporter: { variable: 'NODE_EXPORTER_BIN', names: ['prometheus-node-exporter', 'node_exporter'] },
 } as const;
 
