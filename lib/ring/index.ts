@@ -6,4 +6,5 @@ export {
   type Placement,
   type PlacementOptions,
 } from './placement.js';
+export { mountRing, type RingPageOptions, type RingRow, ringRows } from './ring-page.js';
 export { shuffleShard } from './shuffle-shard.js';
