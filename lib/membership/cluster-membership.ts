@@ -54,7 +54,9 @@ export class ClusterMembership implements Membership {
   #registeredMs: number;
   #hasWritten = false;
   #isFrozen = false;
+  /** Until then nobody that was alive is taken for dead, and nobody is forgotten. */
   #mercyUntilMs = 0;
+  #forgetFromMs = 0;
   #isStopped = false;
   #foreignIds = '';
   #timer: NodeJS.Timeout | null = null;
@@ -151,14 +153,17 @@ export class ClusterMembership implements Membership {
     if (this.#hasWritten) await this.#checkOwn();
     else await this.#prepare();
     const stored = await store.exchange(this.#record());
+    // A newcomer cannot know whether the store was away until now.
+    if (!this.#hasWritten) this.#forgetFromMs = clock.monotonicMs() + options.timeoutMs;
     this.#hasWritten = true;
     const isMerciful = clock.monotonicMs() < this.#mercyUntilMs;
+    const mayForget = options.autoForgetMs > 0 && !isMerciful && clock.monotonicMs() >= this.#forgetFromMs;
     const before = new Map(this.#members.map((member) => [member.id, member]));
     const members: Member[] = [];
     for (const { record, ageMs } of this.#own(stored)) {
       const isSilent = ageMs > options.timeoutMs;
       const isAlive = !isSilent || (isMerciful && before.get(record.id)?.isAlive === true);
-      if (!isAlive && !isMerciful && options.autoForgetMs > 0 && ageMs > options.autoForgetMs) {
+      if (!isAlive && mayForget && ageMs > options.autoForgetMs) {
         await store.remove(record.id);
         this.#parts.logger.warn({ member: record.id }, 'a member was silent for too long and is forgotten');
         continue;
