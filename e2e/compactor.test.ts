@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/g
 import { startRealS3 } from '../lib/bucket/testing/s3-server.js';
 import { daysOf, lateBlock } from '../lib/compactor/testing/replicated-data.js';
 import { differences, type Samples, SharedBucket } from '../lib/compactor/testing/shared-bucket.js';
-import { findPeer } from './peers.js';
+import { findPeer, skip } from './peers.js';
 import { makeFolder, pause, stopAll, waitFor } from './processes.js';
 import { startVarve, type Varve } from './varve.js';
 
@@ -23,9 +23,9 @@ const MINUTE = 60_000;
 
 const server = await startRealS3();
 if (server === null) {
-  const message = 'needs a real S3 server: S3_ENDPOINT, or minio or versitygw on the PATH or among the peers';
-  if (process.env['CI'] === 'true') throw new Error(message);
-  process.stderr.write(`SKIPPED: this suite ${message}\n`);
+  skip('needs a real S3 server: S3_ENDPOINT, or minio or versitygw on the PATH or among the peers', [
+    'minio',
+  ]);
 } else process.stderr.write(`S3 server: ${server.name}\n`);
 const suite = server === null ? describe.skip : describe;
 

@@ -8,6 +8,8 @@ export interface VarveOptions {
   /** Reuse a folder (after a kill, to see what survived); default a new one. */
   readonly folder?: string;
   readonly args?: readonly string[];
+  /** Where blocks are kept; default the folder `bucket/`. */
+  readonly bucket?: string;
   readonly readyTimeoutMs?: number;
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -48,7 +50,7 @@ export async function startVarve(options: VarveOptions = {}): Promise<Varve> {
       `--http-listen=127.0.0.1:${httpPort}`,
       `--grpc-listen=127.0.0.1:${grpcPort}`,
       `--data-dir=${dataDir}`,
-      `--bucket=file:${bucketDir}`,
+      `--bucket=${options.bucket ?? `file:${bucketDir}`}`,
       ...(options.args ?? []),
     ],
     folder,

@@ -117,8 +117,28 @@ function faultTests(server: S3Server): void {
     await expect(quick.get('x')).rejects.toMatchObject({
       kind: 'unavailable',
       code: 'bucket-unavailable',
-      message: expect.stringMatching(/^cannot read x: 503 SlowDown: injected \(\d+ attempts in 1 s\)$/),
+      message: expect.stringMatching(
+        /^cannot read x: 503 SlowDown: injected; check state and load of the store \(\d+ attempts in 1 s\)$/,
+      ),
     });
+    quick.close();
+  });
+
+  test.each([
+    [{ kind: 'reset' }, 'the connection broke (ECONNRESET)'],
+    [{ kind: 'resetBody', bytes: 2 }, 'the connection broke (ECONNRESET)'],
+    [{ kind: 'silence' }, 'no answer in time'],
+  ] as const)('says in plain words what happened: %j', async (fault, what) => {
+    await bucket.put('x', Buffer.from('content'));
+    const quick = await S3Bucket.open(
+      testOptions(server, {
+        endpoint: proxy.url,
+        retry: { deadlineMs: 300, attemptMs: 200, firstPauseMs: 5, longestPauseMs: 20, random: () => 1 },
+      }),
+    );
+    proxy.plan = () => fault;
+    const message = `cannot read x: ${what}; check that the store runs and can be reached (--s3-endpoint)`;
+    await expect(quick.get('x')).rejects.toMatchObject({ message: expect.stringContaining(message) });
     quick.close();
   });
 

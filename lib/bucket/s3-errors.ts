@@ -21,6 +21,13 @@ const HINTS: Readonly<Record<string, string>> = {
     'give credentials: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or a role',
 };
 
+/** For failures whose name says nothing, by status. */
+function hintFor(status: number): string | undefined {
+  if (status === 403) return HINTS['AccessDenied'];
+  if (status === 0) return 'check that the store runs and can be reached (--s3-endpoint)';
+  return status === 429 || status >= 500 ? 'check state and load of the store' : undefined;
+}
+
 /** Status of a failed request, 0 when there was no answer. */
 export function statusOf(thrown: unknown): number {
   return (thrown as ServiceFault | null)?.$metadata?.httpStatusCode ?? 0;
@@ -42,9 +49,9 @@ export function bucketFailure(action: string, where: string, thrown: unknown): V
   const status = statusOf(thrown);
   const name = faultNameOf(thrown);
   const isRefused = (status >= 300 && status < 500 && !isTransient(status, name)) || name in HINTS;
-  const hint = HINTS[name] ?? (status === 403 ? HINTS['AccessDenied'] : undefined);
+  const hint = HINTS[name] ?? hintFor(status);
   const text = [
-    `cannot ${action} ${where}: ${status === 0 ? '' : `${status} `}${describe(name, messageOf(thrown))}`,
+    `cannot ${action} ${where}: ${status === 0 ? '' : `${status} `}${describe(thrown, name, messageOf(thrown))}`,
     ...(hint === undefined ? [] : [hint]),
   ].join('; ');
   return new VarveError('unavailable', isRefused ? 'bucket-refused' : 'bucket-unavailable', text, {
@@ -53,9 +60,18 @@ export function bucketFailure(action: string, where: string, thrown: unknown): V
   });
 }
 
-function describe(name: string, message: string): string {
-  if (name === '' || name === 'Error' || message.startsWith(name)) return message;
-  return message === '' ? name : `${name}: ${message}`;
+/** What the SDK puts before the message of an error that it does not take for one. */
+const WRAPPER = /^AWS SDK error wrapper for (\w*Error: )?/;
+
+function describe(thrown: unknown, name: string, message: string): string {
+  // Further lines are advice on debugging the SDK.
+  const text = message.replace(WRAPPER, '').split('\n', 1)[0] ?? '';
+  // SDK and Node call it "TimeoutError" and "aborted".
+  const isBroken =
+    (thrown as ServiceFault | null)?.code === 'ECONNRESET' || /ECONNRESET|^aborted$/.test(text);
+  if (isBroken) return 'the connection broke (ECONNRESET)';
+  if (name === '' || name === 'Error' || text.startsWith(name)) return text;
+  return text === '' ? name : `${name}: ${text}`;
 }
 
 function isTransient(status: number, name: string): boolean {

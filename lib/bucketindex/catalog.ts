@@ -217,7 +217,8 @@ export class BlockCatalog {
   }
 }
 
-async function isDoneWithin(work: Promise<void>, ms: number): Promise<boolean> {
+/** Whether something ends in time. It must not fail. */
+export async function isDoneWithin(work: Promise<void>, ms: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<boolean>((resolve) => {
     timer = setTimeout(() => resolve(false), ms);

@@ -3,6 +3,7 @@ import type { Clock } from '../clock/index.js';
 import { messageOf, VarveError } from '../errors/index.js';
 import type { RetentionRule } from '../limits/index.js';
 import type { MaskText } from '../tsdb/block/index.js';
+import { isDoneWithin } from './catalog.js';
 import { deletionMasks } from './deletion-rules.js';
 import { type DeletionRequest, listDeletions } from './deletions.js';
 
@@ -11,7 +12,13 @@ export interface DeletionCatalogOptions {
   readonly syncIntervalMs: number;
   /** What nobody asked for this long is dropped, ms. */
   readonly idleMs: number;
+  /** How long a question waits for what is being read, ms. */
+  readonly waitMs: number;
 }
+
+const DEFAULT_OPTIONS: DeletionCatalogOptions = { syncIntervalMs: 60_000, idleMs: 3_600_000, waitMs: 10_000 };
+/** Pause before what could not be read is read again, ms. */
+const RETRY_MS = 2000;
 
 interface Entry {
   /** Null until they were read once. */
@@ -19,7 +26,9 @@ interface Entry {
   readMs: number;
   usedMs: number;
   reading: Promise<void> | null;
-  error: unknown;
+  /** Whether a question has waited for that in vain. */
+  isSlow: boolean;
+  error: VarveError | null;
 }
 
 /** What is deleted of tenants but still in the bucket, for readers: requests, read now and then, and retention. */
@@ -35,18 +44,19 @@ export class DeletionCatalog {
     bucket: Bucket,
     clock: Clock,
     retentionOf: (tenant: string) => readonly RetentionRule[],
-    options: DeletionCatalogOptions = { syncIntervalMs: 60_000, idleMs: 3_600_000 },
+    options: Partial<DeletionCatalogOptions> = {},
   ) {
     this.#bucket = bucket;
     this.#clock = clock;
     this.#retentionOf = retentionOf;
-    this.#options = options;
+    this.#options = { ...DEFAULT_OPTIONS, ...options };
   }
 
   /**
    * What must not be shown of a tenant's samples, wherever they are. While the bucket does not answer, what was read
    * last counts.
-   * @throws what the first reading failed with: CorruptionError `deletion-request`, or what the bucket throws
+   * @throws what the first reading failed with: CorruptionError `deletion-request`, or what the bucket throws;
+   *         VarveError unavailable `deletions-slow` when that takes too long, or the first after `invalidate` does
    */
   async masks(tenant: string): Promise<readonly MaskText[]> {
     return deletionMasks(await this.requests(tenant), this.#retentionOf(tenant), this.#clock.nowMs());
@@ -55,11 +65,29 @@ export class DeletionCatalog {
   /** The requests that are not over, oldest first. @throws as `masks` */
   async requests(tenant: string): Promise<readonly DeletionRequest[]> {
     const entry = this.#entryOf(tenant);
-    if (entry.usedMs - entry.readMs >= this.#options.syncIntervalMs) await this.#sync(tenant, entry);
-    // It was invalidated while it was read.
-    while (entry.readMs === Number.NEGATIVE_INFINITY) await this.#sync(tenant, entry);
-    if (entry.requests === null) throw entry.error;
-    return entry.requests;
+    const { syncIntervalMs, waitMs } = this.#options;
+    const ageMs = entry.usedMs - entry.readMs;
+    if (ageMs >= (entry.error === null ? syncIntervalMs : Math.min(RETRY_MS, syncIntervalMs))) {
+      let reading = this.#sync(tenant, entry);
+      // A store that has failed before and hangs must not hold up all queries: what was read once counts.
+      const hasOld = entry.requests !== null && entry.error !== null;
+      while (!hasOld && !entry.isSlow) {
+        entry.isSlow = !(await isDoneWithin(reading, waitMs));
+        // It may have been invalidated while it was read.
+        if (entry.readMs !== Number.NEGATIVE_INFINITY) break;
+        reading = this.#sync(tenant, entry);
+      }
+    }
+    if (entry.requests !== null && entry.readMs !== Number.NEGATIVE_INFINITY) return entry.requests;
+    throw (
+      entry.error ??
+      new VarveError(
+        'unavailable',
+        'deletions-slow',
+        `the bucket does not answer: what is deleted of tenant ${tenant} was not read within ${waitMs / 1000} s`,
+        { details: { tenant } },
+      )
+    );
   }
 
   /** Reads the requests of a tenant again at the next question. */
@@ -67,8 +95,10 @@ export class DeletionCatalog {
     const entry = this.#entries.get(tenant);
     if (entry === undefined) return;
     entry.readMs = Number.NEGATIVE_INFINITY;
+    entry.error = null;
     // What is being read now may be what was there before.
     entry.reading = null;
+    entry.isSlow = false;
   }
 
   #entryOf(tenant: string): Entry {
@@ -83,6 +113,7 @@ export class DeletionCatalog {
         readMs: Number.NEGATIVE_INFINITY,
         usedMs: nowMs,
         reading: null,
+        isSlow: false,
         error: null,
       };
       this.#entries.set(tenant, entry);
@@ -113,7 +144,9 @@ export class DeletionCatalog {
   ): void {
     if (entry.reading !== reading) return;
     entry.reading = null;
+    entry.isSlow = false;
     entry.readMs = this.#clock.monotonicMs();
+    entry.error = null;
     if (requests !== null) entry.requests = requests;
     else if (error instanceof VarveError) entry.error = error;
     else entry.error = new VarveError('internal', 'deletions', messageOf(error));

@@ -19,8 +19,10 @@ const UNFIT: Readonly<Record<string, string>> = {
 
 /** Damage that is seen this often is in the bucket, not on the way from it. */
 const CORRUPTIONS_MAX = 2;
-const BACKOFF_FIRST_MS = 60_000;
-const BACKOFF_MAX_MS = 3_600_000;
+/** Pauses before a job is tried again: the first, which doubles, and the longest. */
+const BACKOFF = { firstMs: 60_000, longestMs: 3_600_000 };
+/** A store that was away is no fault of the job: when it is back, nothing should wait for an hour. */
+const BACKOFF_UNAVAILABLE = { firstMs: 5000, longestMs: 300_000 };
 
 /**
  * Decides what follows from a failed job: another try later, or, when one of its blocks is to blame, a mark on that
@@ -71,7 +73,9 @@ export class Quarantine {
       return;
     }
     const tries = (this.#backoffs.get(key)?.tries ?? 0) + 1;
-    const pauseMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (tries - 1));
+    const isUnavailable = error instanceof VarveError && error.kind === 'unavailable';
+    const { firstMs, longestMs } = isUnavailable ? BACKOFF_UNAVAILABLE : BACKOFF;
+    const pauseMs = Math.min(longestMs, firstMs * 2 ** (tries - 1));
     this.#backoffs.set(key, { tries, untilMs: this.#clock.nowMs() + pauseMs });
     this.#logger.error(
       { tenant, job: job.key, tries, retrySeconds: pauseMs / 1000, error: messageOf(error) },

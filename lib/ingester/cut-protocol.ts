@@ -24,4 +24,10 @@ export type CutTask =
 export type CutReply =
   | { readonly kind: 'cut'; readonly blocks: readonly CutBlock[] }
   | { readonly kind: 'checkpoint'; readonly samplesKept: number; readonly samplesDropped: number }
-  | { readonly kind: 'error'; readonly message: string; readonly code: string };
+  | {
+      readonly kind: 'error';
+      readonly message: string;
+      readonly code: string;
+      /** The disk refused it, which may pass or be cured: no fault of ours. */
+      readonly isDisk: boolean;
+    };

@@ -20,6 +20,13 @@ function run(task: CutTask): CutReply {
   return { kind: 'checkpoint', samplesKept: stats.samplesKept, samplesDropped: stats.samplesDropped };
 }
 
+/** What a disk says that is full or out of order. */
+const DISK_ERRORS: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EROFS', 'EIO']);
+
+function isDiskError(thrown: unknown): boolean {
+  return DISK_ERRORS.has((thrown as NodeJS.ErrnoException | null)?.code ?? '');
+}
+
 let reply: CutReply;
 try {
   reply = run(workerData as CutTask);
@@ -28,6 +35,7 @@ try {
     kind: 'error',
     message: messageOf(thrown),
     code: thrown instanceof VarveError ? thrown.code : 'internal',
+    isDisk: isDiskError(thrown),
   };
 }
 parentPort?.postMessage(reply);

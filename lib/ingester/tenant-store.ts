@@ -246,8 +246,7 @@ function runTask(task: CutTask): Promise<CutReply> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL('./cut-worker.js', import.meta.url), { workerData: task });
     worker.once('message', (reply: CutReply) => {
-      if (reply.kind === 'error')
-        reject(new VarveError('internal', reply.code, `cutting blocks: ${reply.message}`));
+      if (reply.kind === 'error') reject(cutFailure(reply));
       else resolve(reply);
     });
     worker.once('error', reject);
@@ -261,4 +260,13 @@ function runTask(task: CutTask): Promise<CutReply> {
       );
     });
   });
+}
+
+function cutFailure({ code, isDisk, message }: CutReply & { kind: 'error' }): VarveError {
+  if (!isDisk) return new VarveError('internal', code, `cutting blocks: ${message}`);
+  return new VarveError(
+    'unavailable',
+    'block-disk',
+    `cutting blocks: ${message}; make room on the disk of data_dir, or see whether it works: the samples stay in memory and in the log`,
+  );
 }

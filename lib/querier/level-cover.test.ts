@@ -104,6 +104,25 @@ describe('reads', () => {
     expect(reads(blocks, 0, 48, wantedMs)).toEqual(expected);
   });
 
+  test.each([
+    ['a moment after the last scrape of a block', 0.001],
+    ['hours without samples', 7],
+  ])('nothing coarser for %s', (_, hoursWithout) => {
+    const end = 24 - hoursWithout;
+    const twoDays = [block('5m 1', FINE, 0, end), block('5m 2', FINE, 24, 48)];
+    const twoHours = [block('1h 1', HOUR, 0, end), block('1h 2', HOUR, 24, 48)];
+    const wide = block('1d', DAY, 0, 48, {
+      sources: [...twoDays, ...twoHours].flatMap(({ sources }) => sources),
+    });
+    const raws = [block('raw 1', 0, 0, end), block('raw 2', 0, 24, 48)];
+    const all = [...raws, ...twoDays, ...twoHours, wide];
+    expect(reads(all, 0, 48, HOUR)).toEqual([`1h 1 0..${end}`, '1h 2 24..48']);
+    expect(reads(all, 0, 48, FINE)).toEqual([`5m 1 0..${end}`, '5m 2 24..48']);
+    expect(reads(all, 0, 48, 0)).toEqual([`raw 1 0..${end}`, 'raw 2 24..48']);
+    // What is raw is gone.
+    expect(reads([...twoDays, ...twoHours, wide], 0, 48, 0)).toEqual([`5m 1 0..${end}`, '5m 2 24..48']);
+  });
+
   test('only what lies in the times asked for', () => {
     expect(reads([block('raw', 0, 24, 48), fine, hours], 30, 40, 0)).toEqual(['raw 24..48']);
     expect(reads([raw, fine, hours], 30, 40, HOUR)).toEqual(['5m 24..48']);

@@ -23,7 +23,9 @@ import {
  *
  * A window of a level stands for all its time or is not read at all. So a level that is preferred takes what its blocks
  * have, the next ones whole windows of what is left, and raw blocks the rest. Time that is left then lies in windows
- * which somebody else has parts of: those windows are read and the parts are not.
+ * which somebody else has parts of: those windows are read and the parts are not. Blocks end with their last sample, so
+ * that there is time between them that nobody has anything of; wider blocks whose samples the finer ones have all don't
+ * count there.
  */
 
 /** What is to be known of a block, or of anything else that holds samples, to choose. */
@@ -47,6 +49,8 @@ export interface CoverRead<Source> extends Span {
 interface Block<Source> extends Span {
   readonly source: Source;
   readonly resolutionMs: number;
+  /** Whether it has nothing that finer blocks don't have. */
+  readonly isRepeated: boolean;
   /** What may be read of it without missing samples that came late and are there raw. */
   readonly usable: Spans;
 }
@@ -129,7 +133,9 @@ class GroupCover<Source extends CoverSource> {
     );
     this.#levels = levels.map((source) => {
       const span = this.#whole(source, levels);
-      return { ...span, source, resolutionMs: source.resolutionMs, usable: this.#usable(source, span, late) };
+      const isRepeated = source.share?.isRepeated === true;
+      const usable = this.#usable(source, span, late);
+      return { ...span, source, resolutionMs: source.resolutionMs, isRepeated, usable };
     });
   }
 
@@ -224,6 +230,7 @@ class Assignment<Source> {
 
   /** Gives a block all windows that have some time left inside the times asked for, whoever has the rest of them. */
   fill(block: Block<Source>, asked: Span): void {
+    if (block.isRepeated) return;
     const unit = block.resolutionMs;
     const wanted = {
       fromMs: Math.max(block.fromMs, floorTo(asked.fromMs, unit)),

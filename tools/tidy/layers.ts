@@ -133,10 +133,11 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'workers service',
 ]);
 
-/** Folders beside `lib` and `cmd`: which others, or which units of `lib`, they may import. */
+/** Folders beside `lib` and `cmd`: which others, or which folders of `lib`, they may import. */
 export const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
-  // The suites know the program from outside only; the runner of PromQL scripts, S3 servers and made buckets are tools for tests.
-  e2e: ['e2e', 'proto', 'promql/testing', 'bucket', 'compactor'],
+  // The suites know the program from outside only; the runner of PromQL scripts, S3 servers, the proxy that breaks requests
+  // to them, and made buckets are tools for tests.
+  e2e: ['e2e', 'proto', 'promql/testing', 'bucket/testing', 'compactor/testing'],
   bench: ['bench', 'e2e', 'lib'],
   sim: ['sim', 'lib', 'cmd'],
   tools: ['tools'],

@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type S3rver from 's3rver';
 import type { S3Options } from '../s3-bucket.js';
 
 /** An S3 server to test against, with one empty bucket. */
@@ -22,15 +23,16 @@ const BUCKET = 'varve-test';
 
 /** The stand-in that needs nothing: an S3 server in this process. It does not know conditional writes. */
 export async function startS3rver(): Promise<S3Server> {
-  const { default: S3rver } = await import('s3rver');
+  const { default: Server } = await import('s3rver');
   const directory = await mkdtemp(join(tmpdir(), 'varve-s3rver-'));
-  const server = new S3rver({
+  const server = new Server({
     address: '127.0.0.1',
     port: 0,
     silent: true,
     directory,
     configureBuckets: [{ name: BUCKET }],
   });
+  showAllPrefixes(server.store);
   const { port } = await server.run();
   return {
     name: 's3rver',
@@ -42,6 +44,22 @@ export async function startS3rver(): Promise<S3Server> {
       await server.close();
       await rm(directory, { recursive: true });
     },
+  };
+}
+
+/** Of itself it hides prefixes that have nothing but further prefixes directly below them. */
+function showAllPrefixes(store: S3rver['store']): void {
+  const list = store.listObjects.bind(store);
+  store.listObjects = async (bucket, options) => {
+    const { delimiter = '', prefix = '' } = options;
+    if (delimiter === '') return list(bucket, options);
+    const { objects } = await list(bucket, { prefix });
+    const found = await list(bucket, options);
+    const below = objects
+      .map(({ key }) => key.slice(prefix.length))
+      .filter((rest) => rest.includes(delimiter));
+    const commonPrefixes = new Set(below.map((rest) => prefix + rest.slice(0, rest.indexOf(delimiter) + 1)));
+    return { ...found, commonPrefixes: [...commonPrefixes].sort() };
   };
 }
 
@@ -93,8 +111,10 @@ function givenServer(endpoint: string): S3Server {
 }
 
 function findProgram(name: string): string | null {
+  const given = process.env[`${name.toUpperCase()}_BIN`];
+  if (given !== undefined && given !== '') return given;
   const folders = [
-    process.env['PEERS_BIN'] ?? join(homedir(), 'peers/bin'),
+    process.env['PEERS_BIN'] ?? join(process.env['PEERS_DIR'] ?? join(homedir(), 'peers'), 'bin'),
     ...(process.env['PATH'] ?? '').split(delimiter),
   ];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path)) ?? null;

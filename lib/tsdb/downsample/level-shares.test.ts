@@ -23,5 +23,18 @@ test.each<[string, SharedBlock, readonly number[], readonly number[]]>([
   ['one of another group', block('x', 0, 0, 10, 'a', 'other'), [], []],
 ])('%s', (_, raw, partOf, lateFor) => {
   const levels = [block('5', 5, 0, 10, 'a'), block('6', 5, 10, 20, 'b'), block('7', 60, 0, 10, 'a')];
-  expect(sharesInLevels([raw, ...levels]).get('x')).toEqual({ partOf, lateFor });
+  expect(sharesInLevels([raw, ...levels]).get('x')).toEqual({ partOf, lateFor, isRepeated: false });
+});
+
+test('a level repeats what finer blocks have when they have all its sources', () => {
+  const blocks = [
+    block('raw', 0, 0, 10, 'a'),
+    block('fine', 5, 0, 20, 'ab'),
+    block('both', 60, 0, 20, 'ab'),
+    block('more', 60, 0, 30, 'bc'),
+    block('same', 5, 0, 10, 'a'),
+  ];
+  const shares = sharesInLevels(blocks);
+  const repeated = blocks.filter(({ ulid }) => shares.get(ulid)?.isRepeated);
+  expect(repeated.map(({ ulid }) => ulid)).toEqual(['both', 'same']);
 });

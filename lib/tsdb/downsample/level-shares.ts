@@ -12,16 +12,23 @@ export interface SharedBlock {
   readonly sources: readonly string[];
 }
 
-/** What levels have of a raw block, by resolution in ms. */
+/** What a block has in common with blocks of other resolutions. */
 export interface LevelShare {
   /** Levels that were made from it, from a part of it or from what it was made of. */
   readonly partOf: readonly number[];
   /** Levels that lack samples of it although they have blocks of its time: it came, or grew, after they were made. */
   readonly lateFor: readonly number[];
+  /**
+   * Of a downsampled block: whether finer blocks have all that it was made of, so that it has nothing to add to them.
+   * Times that they don't reach are times without samples: blocks end with their last one.
+   */
+  readonly isRepeated: boolean;
 }
 
 /** The share of what no level was made from. It is added to levels in whose time it lies. */
-export const NO_SHARE: LevelShare = { partOf: [], lateFor: [] };
+export const NO_SHARE: LevelShare = { partOf: [], lateFor: [], isRepeated: false };
+
+const REPEATED: LevelShare = { ...NO_SHARE, isRepeated: true };
 
 /** The blocks of one group and resolution. */
 interface Level {
@@ -32,7 +39,7 @@ interface Level {
 }
 
 /**
- * The shares of raw blocks, by name. To be asked about all blocks that readers are shown, so once for each state of a
+ * The shares of blocks, by name. To be asked about all blocks that readers are shown, so once for each state of a
  * bucket; equal shares are one object.
  */
 export function sharesInLevels(blocks: readonly SharedBlock[]): ReadonlyMap<string, LevelShare> {
@@ -58,7 +65,30 @@ export function sharesInLevels(blocks: readonly SharedBlock[]): ReadonlyMap<stri
     known.set(key, same);
     shares.set(block.ulid, same);
   }
+  for (const { ulid } of repeatedIn(blocks)) shares.set(ulid, REPEATED);
   return shares;
+}
+
+/** Downsampled blocks of which finer ones have every source. */
+function repeatedIn(blocks: readonly SharedBlock[]): SharedBlock[] {
+  const found: SharedBlock[] = [];
+  /** Sources of all finer blocks, by group. */
+  const finer = new Map<string, Set<string>>();
+  const resolutions = [...new Set(blocks.map(({ resolution }) => resolution))].sort((a, b) => a - b);
+  for (const resolution of resolutions) {
+    const some = blocks.filter((block) => block.resolution === resolution);
+    for (const block of some) {
+      const known = finer.get(block.group);
+      if (known !== undefined && resolution > 0 && block.sources.every((source) => known.has(source)))
+        found.push(block);
+    }
+    for (const { group, sources } of some) {
+      const known = finer.get(group) ?? new Set();
+      finer.set(group, known);
+      for (const source of sources) known.add(source);
+    }
+  }
+  return found;
 }
 
 /** Downsampled blocks by group and resolution. */
@@ -87,7 +117,7 @@ function shareOf({ minTime, maxTime, sources }: SharedBlock, levels: readonly Le
       : spans.some(([from, to]) => from < maxTime && minTime < to);
     if (isLate) lateFor.push(resolution);
   }
-  return { partOf, lateFor };
+  return { partOf, lateFor, isRepeated: false };
 }
 
 function spansOf(blocks: readonly SharedBlock[]): [number, number][] {

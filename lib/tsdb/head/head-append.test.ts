@@ -25,9 +25,15 @@ class Model {
   readonly series = new Map<string, ModelSeries>();
   readonly #windowMs: bigint;
   #maxTime: bigint | null = null;
+  /** The newest time when the request began. */
+  #boundTime: bigint | null = null;
 
   constructor(windowMs: number) {
     this.#windowMs = BigInt(windowMs);
+  }
+
+  begin(): void {
+    this.#boundTime = this.#maxTime;
   }
 
   append(labels: string, { timeMs, bits }: TestSample, futureLimit: bigint): number {
@@ -37,13 +43,14 @@ class Model {
       this.series.set(labels, series);
     }
     if (timeMs > futureLimit) return SAMPLE_CODE.future;
-    const max = this.#maxTime;
+    const max = this.#boundTime;
     const half = BigInt(RANGE / 2);
     if (series.lastTime === null || timeMs > series.lastTime) {
       if (max === null || timeMs >= max - half) {
         series.lastTime = timeMs;
         series.lastBits = bits;
-        this.#maxTime = max === null || timeMs > max ? timeMs : max;
+        this.#boundTime ??= timeMs;
+        if (this.#maxTime === null || timeMs > this.#maxTime) this.#maxTime = timeMs;
         series.inOrder.push({ time: Number(timeMs), bits });
         this.#add(series, timeMs, bits);
         return SAMPLE_CODE.accepted;
@@ -177,6 +184,7 @@ describe.each([0, 1_800_000])('a head with an out-of-order window of %d ms', (wi
               return { timeMs, bits };
             }),
           }));
+          model.begin();
           for (const { labels, samples } of series) {
             const key = labels.map(([name, value]) => `${name}=${value}`).join(',');
             for (const sample of samples) counts[model.append(key, sample, BigInt(futureLimit))]++;

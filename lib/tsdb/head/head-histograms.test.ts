@@ -43,7 +43,9 @@ function appendFloat(head: Head, i: number, timeMs: number, bits: bigint): numbe
 }
 
 function appendHistogram(head: Head, i: number, timeMs: number, histogram: AnyHistogram): number {
-  return head.histograms.append(refOf(head, labels(i)), timeMs, histogram, NEVER);
+  const ref = refOf(head, labels(i));
+  append(head.kernel, []); // Begins a request.
+  return head.histograms.append(ref, timeMs, histogram, NEVER);
 }
 
 async function dropEverything(head: Head, timeMs = NEVER): Promise<number> {

@@ -34,6 +34,9 @@ const STALE_HISTOGRAM: i32 = 100; // a stale marker for a series of histograms: 
 let rangeMs: i64 = 7200000;
 let windowMs: i64 = 0;
 let maxTime: i64 = NO_TIME;
+// The newest time when the request at hand began: the age of its samples is measured from there, in whatever order they
+// stand, as Prometheus does. A head without samples begins with the first one it gets.
+let boundTime: i64 = NO_TIME;
 let minTime: i64 = i64.MAX_VALUE;
 export let chunksMade: u32 = 0;
 // Samples of the last batch that await their turn as histograms are chained through their values: index of the next one
@@ -49,6 +52,7 @@ export function appendConfigure(chunkRangeMs: f64, outOfOrderWindowMs: f64): voi
 
 export function appendReset(): void {
   maxTime = NO_TIME;
+  boundTime = NO_TIME;
   raiseMinTime(9e18);
 }
 
@@ -56,6 +60,7 @@ export function appendReset(): void {
 export function noteTime(t: i64, isLate: bool): void {
   if (t < minTime) minTime = t;
   if (!isLate && t > maxTime) maxTime = t;
+  if (boundTime == NO_TIME) boundTime = t;
   publishTimes();
 }
 
@@ -334,10 +339,11 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
   const lastTime = load<i64>(s, SERIES_LAST_TIME);
   if (t > lastTime) {
     // A young head takes any age; later, in-order samples may lie at most half a block range behind the newest.
-    const bound = maxTime == NO_TIME ? NO_TIME : maxTime - (rangeMs >> 1);
+    const bound = boundTime == NO_TIME ? NO_TIME : boundTime - (rangeMs >> 1);
     if (t >= bound) {
       const code = appendInOrder(s, t, v);
       if (code != <i32>CODE_ACCEPTED) return code;
+      if (boundTime == NO_TIME) boundTime = t;
       if (t > maxTime) maxTime = t;
       if (t < minTime) minTime = t;
       return <i32>CODE_ACCEPTED;
@@ -355,8 +361,8 @@ function appendOutOfOrder(s: usize, t: i64, v: u64): i32 {
 
 /** What becomes of a sample that is not in order: CODE_ACCEPTED_OOO within the window. */
 function judgeLate(t: i64): u32 {
-  if (windowMs > 0) return maxTime != NO_TIME && t >= maxTime - windowMs ? CODE_ACCEPTED_OOO : CODE_TOO_OLD;
-  return maxTime == NO_TIME || t < maxTime - (rangeMs >> 1) ? CODE_OUT_OF_BOUNDS : CODE_OUT_OF_ORDER;
+  if (windowMs > 0) return boundTime != NO_TIME && t >= boundTime - windowMs ? CODE_ACCEPTED_OOO : CODE_TOO_OLD;
+  return boundTime == NO_TIME || t < boundTime - (rangeMs >> 1) ? CODE_OUT_OF_BOUNDS : CODE_OUT_OF_ORDER;
 }
 
 /**
@@ -370,7 +376,7 @@ export function histogramJudge(ref: u32, timeMs: f64, futureLimitMs: f64): u32 {
   if (t <= -TIME_LIMIT) return CODE_OUT_OF_BOUNDS;
   const lastTime = load<i64>(s, SERIES_LAST_TIME);
   if (t == lastTime) return (load<u32>(s, SERIES_FLAGS) & FLAG_HISTOGRAM) != 0 ? CODE_DUPLICATE : CODE_NEW_VALUE;
-  if (t > lastTime && (maxTime == NO_TIME || t >= maxTime - (rangeMs >> 1))) return CODE_ACCEPTED;
+  if (t > lastTime && (boundTime == NO_TIME || t >= boundTime - (rangeMs >> 1))) return CODE_ACCEPTED;
   return judgeLate(t);
 }
 
@@ -388,6 +394,7 @@ export function appendBatch(refs: usize, starts: usize, n: u32, times: usize, va
     store<u32>(ROOT_CODE_FIRST + (<usize>c << 2), 0xffffffff);
   }
   firstStale = 0xffffffff;
+  boundTime = maxTime;
   samplesBegin();
   let accepted: u32 = 0;
   let i: u32 = 0;
