@@ -200,7 +200,8 @@ suite('three compactors on one bucket', () => {
     const three = await Promise.all(['c1', 'c2', 'c3'].map((id) => startCompactor(makeFolder(id), id, args)));
     const [, victim] = three as [Varve, Varve, Varve];
     for (const varve of three) {
-      const count = () => metric(varve, 'varve_membership_members{group="compactors"}');
+      const count = () =>
+        metric(varve, 'varve_membership_members{role="compactor",state="ACTIVE",alive="true"}');
       await waitFor('three members', async () => (await count()) === 3);
     }
     await shared.write(tenants.flatMap((tenant) => daysOf(tenant, 2, 3)));
@@ -221,7 +222,9 @@ suite('three compactors on one bucket', () => {
     await waitFor('two members', async () =>
       (
         await Promise.all(
-          survivors.map((varve) => metric(varve, 'varve_membership_members{group="compactors"}')),
+          survivors.map((varve) =>
+            metric(varve, 'varve_membership_members{role="compactor",state="ACTIVE",alive="true"}'),
+          ),
         )
       ).every((count) => count === 2),
     );

@@ -1,14 +1,12 @@
-import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Bucket } from '../../lib/bucket/index.js';
 import type { Clock } from '../../lib/clock/index.js';
 import { Compactor, mountCompactor, SharedOwners, ThreadEngine } from '../../lib/compactor/index.js';
 import { type Config, parseBlockRanges } from '../../lib/config/index.js';
 import { VarveError } from '../../lib/errors/index.js';
-import { type HttpServer, JSON_TYPE } from '../../lib/http/index.js';
+import type { HttpServer } from '../../lib/http/index.js';
 import type { LimitsProvider } from '../../lib/limits/index.js';
-import { BucketMembership } from '../../lib/membership/index.js';
+import { type Membership, workersOf } from '../../lib/membership/index.js';
 import type { Module, Service } from '../../lib/service/index.js';
 import type { Logger, Metrics } from '../../lib/telemetry/index.js';
 import { DataLock } from '../varve/data-lock.js';
@@ -16,6 +14,7 @@ import { DataLock } from '../varve/data-lock.js';
 export interface CompactorRoleParts {
   readonly config: Config;
   readonly bucket: Bucket;
+  readonly membership: Membership;
   readonly server: HttpServer;
   readonly limits: LimitsProvider;
   readonly metrics: Metrics;
@@ -34,33 +33,26 @@ export interface CompactorModules {
   readonly wake: () => void;
 }
 
-/**
- * Mounts the compactor's pages and returns its modules. The work is shared with all compactors on the same bucket,
- * which find one another through it.
- */
+/** The compactor's own folder; its content is worth nothing but for the name of the process. */
+export function compactorFolder(config: Config): string {
+  const { dataDir } = config.compactor;
+  return resolve(dataDir === '' ? join(config.dataDir, 'compactor') : dataDir);
+}
+
+/** Mounts the compactor's pages and returns its modules. The work is shared with all members that are compactors. */
 export function buildCompactor(parts: CompactorRoleParts): CompactorModules {
-  const { bucket, config, metrics, server } = parts;
+  const { config, membership, server } = parts;
   const logger = parts.logger.child({ component: 'compactor' });
   const settings = config.compactor;
-  const folder = resolve(settings.dataDir === '' ? join(config.dataDir, 'compactor') : settings.dataDir);
+  const folder = compactorFolder(config);
   const rangesMs = parseBlockRanges(settings.blockRanges)!;
   checkRanges(config, rangesMs);
-  const { heartbeatPeriodMs, heartbeatTimeoutMs } = config.membership;
-  checkHeartbeats(heartbeatPeriodMs, heartbeatTimeoutMs);
-  let holder = config.instanceId;
-  const id = () => {
-    if (holder === '') holder = keptId(folder);
-    return holder;
-  };
-  const membership = new BucketMembership({
-    ...{ bucket, logger, metrics },
-    options: { group: 'compactors', id, periodMs: heartbeatPeriodMs, timeoutMs: heartbeatTimeoutMs },
-  });
+  const id = () => membership.selfId();
   const compactor = new Compactor({
     ...parts,
     logger,
     engine: new ThreadEngine(),
-    owners: new SharedOwners(id, () => membership.members().map((member) => member.id)),
+    owners: new SharedOwners(id, () => workersOf(membership, 'compactor')),
     options: {
       rangesMs,
       compactionIntervalMs: settings.compactionIntervalMs,
@@ -82,14 +74,9 @@ export function buildCompactor(parts: CompactorRoleParts): CompactorModules {
     },
   });
   mountCompactor(server, compactor, config);
-  server.route(['GET', 'HEAD'], '/compactor/members', (exchange) => {
-    const members = membership.members().map((member) => ({ ...member, isSelf: member.id === id() }));
-    exchange.send(200, JSON_TYPE, JSON.stringify({ members }));
-  });
   const modules: readonly Module[] = [
     { name: 'compactor-folder', needs: [], service: lockOf(folder) },
-    { name: 'compactor-members', needs: ['storage', 'compactor-folder'], service: membership },
-    { name: 'compactor', needs: ['runtime-config', 'storage', 'compactor-members'], service: compactor },
+    { name: 'compactor', needs: ['runtime-config', 'storage', 'membership'], service: compactor },
   ];
   return { modules, wake: () => compactor.wake() };
 }
@@ -105,15 +92,6 @@ function lockOf(folder: string): Service {
   };
 }
 
-function checkHeartbeats(periodMs: number, timeoutMs: number): void {
-  if (periodMs > 0 && timeoutMs > periodMs) return;
-  throw new VarveError(
-    'client',
-    'config-invalid',
-    'membership.heartbeat_timeout must be longer than membership.heartbeat_period, and neither may be 0',
-  );
-}
-
 /** Spans of coarser blocks are made of whole finer ones. */
 function checkRanges(config: Config, rangesMs: readonly number[]): void {
   const { downsamplingEnabled, downsampling1hRangeMs: hours, downsampling1dRangeMs: days } = config.compactor;
@@ -124,19 +102,4 @@ function checkRanges(config: Config, rangesMs: readonly number[]): void {
     'config-invalid',
     'compactor.downsampling_1h_range must be a multiple of the largest of compactor.block_ranges, and compactor.downsampling_1d_range a multiple of that',
   );
-}
-
-/** A name that a restart keeps, so that the jobs of the life before can be gone on with at once. */
-function keptId(folder: string): string {
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, 'instance-id');
-  try {
-    const id = readFileSync(path, 'utf8').trim();
-    if (id !== '') return id;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-  const id = randomUUID();
-  writeFileSync(path, `${id}\n`);
-  return id;
 }

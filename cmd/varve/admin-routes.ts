@@ -27,7 +27,7 @@ const LINKS: readonly (readonly [path: string, text: string])[] = [
   ['/version', 'Version'],
   ['/compactor/jobs', 'Jobs of the compactor'],
   ['/compactor/tenants', 'Tenants and their blocks in the bucket'],
-  ['/compactor/members', 'Compactors that share the work'],
+  ['/ring', 'Members of the cluster'],
   ['/prometheus/api/v1/labels', 'Label names'],
   ['/prometheus/api/v1/status/buildinfo', 'Build information as Grafana sees it'],
   ['/prometheus/api/v1/status/tsdb', 'Head statistics'],

@@ -127,7 +127,7 @@ describe('a process that is only a compactor', () => {
 
   afterAll(async () => {
     expect(await compactor.group.stop()).toBe(true);
-    expect(existsSync(join(folder, 'bucket/__varve_cluster/compactors/c-1.json'))).toBe(false);
+    expect(existsSync(join(folder, 'bucket/__varve_cluster/members/c-1.json'))).toBe(false);
   });
 
   test.each([
@@ -135,10 +135,11 @@ describe('a process that is only a compactor', () => {
     ['/-/healthy', 200, 'Varve is healthy.\n'],
     ['/config', 200, 'instance_id: c-1'],
     ['/metrics', 200, 'varve_compactor_runs_started_total 1'],
-    ['/metrics', 200, 'varve_membership_members{group="compactors"}'],
+    ['/metrics', 200, 'varve_membership_members{role="compactor",state="ACTIVE",alive="true"} '],
     ['/compactor/jobs', 200, '"jobs":[]'],
     ['/compactor/tenants', 200, '"tenants":[]'],
-    ['/compactor/members', 200, '{"id":"c-1",'],
+    ['/ring', 200, '{"id":"c-1",'],
+    ['/ring?format=html', 200, 'c-1 (this process)'],
     ['/ingester/flush', 501, 'this process has no ingester'],
     ['/api/v1/push', 501, 'takes no samples'],
     ['/prometheus/api/v1/query?query=1', 501, 'answers no queries'],

@@ -10,6 +10,7 @@ import { buildQuerier } from '../querier/role.js';
 import { mountAbsent } from './absent-routes.js';
 import { mountAdmin } from './admin-routes.js';
 import { bucketSettings, buildBucketStorage } from './bucket-storage.js';
+import { buildMembership } from './cluster.js';
 import { buildStorage, localBlocksFolder, type Storage, type StorageParts } from './storage.js';
 import { VERSION } from './version.js';
 
@@ -53,7 +54,13 @@ export async function buildProcess(
   }
   const common = { config, server, limits, metrics, logger, clock: systemClock };
   const { bucket, sources, catalog, deletions } = storage;
-  const compactor = buildCompactor({ ...common, bucket, onIndex: (tenant) => catalog?.invalidate(tenant) });
+  const membership = buildMembership({ ...common, bucket });
+  const compactor = buildCompactor({
+    ...common,
+    bucket,
+    membership,
+    onIndex: (tenant) => catalog?.invalidate(tenant),
+  });
   const workerScript =
     options.queryWorkerScript ?? new URL('../../lib/querier/query-worker.js', import.meta.url);
   const roles: readonly Module[] = [
@@ -83,6 +90,8 @@ export async function buildProcess(
     { name: 'http', needs: [], service: server },
     { name: 'runtime-config', needs: [], service: runtimeConfigService(config, limits, logger) },
     { name: 'storage', needs: ['runtime-config'], service: storage },
+    // Its name may be kept in the folder that must be locked first.
+    { name: 'membership', needs: ['storage', 'compactor-folder'], service: membership },
     ...roles,
     // Last to start and first to stop: requests are let in when all the rest runs and are finished before it stops.
     {

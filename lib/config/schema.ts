@@ -57,6 +57,22 @@ export const configSchema = group('General', {
       check: (value) => value === '' || /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$/.test(value),
     },
   ),
+  clusterName: text(
+    'varve',
+    'Keeps clusters apart: a process does not join members that have another cluster name.',
+    {
+      allowed: '1 to 100 letters, digits, dots, dashes or underscores',
+      check: (value) => /^[A-Za-z0-9._-]{1,100}$/.test(value),
+    },
+  ),
+  zone: text('', 'Failure domain of this process, such as an availability zone; empty for none.', {
+    allowed: 'at most 100 letters, digits, dots, dashes or underscores',
+    check: (value) => /^[A-Za-z0-9._-]{0,100}$/.test(value),
+  }),
+  replicationFactor: integer(3, 'Ingesters that hold each series, in different zones where there are some.', {
+    min: 1,
+    max: 9,
+  }),
   bucketFlatTenant: text(
     '',
     'The tenant whose blocks stand at the root of the bucket, as Thanos lays them out; empty for none.',
@@ -198,10 +214,20 @@ export const configSchema = group('General', {
     ),
   }),
   membership: group('Processes that share work', {
+    store: choice(
+      ['bucket', 'memory'],
+      'bucket',
+      'Where processes find one another: in the bucket, or not at all.',
+      { flag: 'membership' },
+    ),
     heartbeatPeriodMs: duration('15s', 'How often a process tells the others that it is alive.'),
     heartbeatTimeoutMs: duration(
       '1m',
       'The others take over from a process that was silent for so long; a few periods.',
+    ),
+    autoForgetPeriodMs: duration(
+      '1h',
+      'A process that was silent for so long is no member any more, as if it had been forgotten by hand; 0 for never.',
     ),
   }),
   compactor: group('Compactor', {

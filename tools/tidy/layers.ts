@@ -126,6 +126,8 @@ export const SAME_RANK_PAIRS: ReadonlySet<string> = new Set([
   'membership bucket',
   'membership service',
   'membership telemetry',
+  'ring http',
+  'ring membership',
   'service telemetry',
   'workers telemetry',
   'workers service',

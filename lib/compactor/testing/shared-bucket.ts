@@ -142,7 +142,7 @@ export class SharedBucket {
 
   /** Heartbeats of compactors. */
   async heartbeats(): Promise<readonly string[]> {
-    return (await this.bucket.list('__varve_cluster/compactors/')).objects;
+    return (await this.bucket.list('__varve_cluster/members/')).objects;
   }
 
   async #readBlock(block: FoundBlock): Promise<Samples> {
