@@ -133,6 +133,27 @@ describe('BucketBlock', () => {
     block.close();
   });
 
+  test.each([MB, 0])(
+    'fetches once what several selects want at a time, with caches of %d bytes',
+    async (bytes) => {
+      const matchers = [createMatcher('=', '__name__', 'm')];
+      const fetched = async (count: number): Promise<[bytes: number, answers: unknown[]]> => {
+        const block = await open(makeBlockCaches({ postings: bytes, series: bytes, chunks: bytes }));
+        const reads = new QueryReads();
+        const source = block.queryable(reads);
+        const answers = await Promise.all(
+          Array.from({ length: count }, () => selectAll(source, matchers, hints())),
+        );
+        block.close();
+        return [reads.bytes, answers];
+      };
+      const [alone, [answer]] = await fetched(1);
+      const [together, answers] = await fetched(3);
+      expect(together).toBe(alone);
+      expect(answers).toEqual([answer, answer, answer]);
+    },
+  );
+
   test('fetches only what a selector needs', async () => {
     const block = await open(makeBlockCaches({ postings: 0, series: 0, chunks: 0 }));
     const reads = new QueryReads();

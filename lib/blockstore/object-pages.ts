@@ -57,6 +57,8 @@ export class ObjectPages implements ByteSource {
    */
   async load(ranges: readonly number[], { fetcher, cache, reads, kind }: PageAccess): Promise<void> {
     const asked = new Set<number>();
+    /** Pages that another select of the query is fetching. */
+    const flying = new Map<number, Promise<Uint8Array>>();
     let latest = -1;
     for (let i = 0; i < ranges.length; i += 2) {
       const end = Math.min(ranges[i + 1]!, this.#size);
@@ -64,16 +66,24 @@ export class ObjectPages implements ByteSource {
       for (let page = Math.floor(ranges[i]! / this.#pageBytes); page <= last; page++) {
         if (page === latest || this.#pages.has(page)) continue;
         latest = page;
-        if (asked.has(page)) continue;
+        if (asked.has(page) || flying.has(page)) continue;
         const cached = cache.get(this.name, page);
-        if (cached === undefined) asked.add(page);
-        else {
-          this.#pages.set(page, cached);
-          reads.counts[kind].pageHits++;
-        }
+        const coming = cached === undefined ? cache.flying(this.name, page) : undefined;
+        if (coming !== undefined) flying.set(page, coming);
+        else if (cached === undefined) asked.add(page);
+        else this.#pages.set(page, cached);
+        if (cached !== undefined || coming !== undefined) reads.counts[kind].pageHits++;
       }
     }
     reads.counts[kind].pageMisses += asked.size;
+    await Promise.all([this.#fetch(asked, { fetcher, cache, reads, kind }), this.#await(flying)]);
+  }
+
+  async #await(flying: ReadonlyMap<number, Promise<Uint8Array>>): Promise<void> {
+    await Promise.all([...flying].map(async ([page, bytes]) => this.#pages.set(page, await bytes)));
+  }
+
+  async #fetch(asked: ReadonlySet<number>, { fetcher, cache, reads, kind }: PageAccess): Promise<void> {
     if (asked.size === 0) return;
     const runs = this.#runsOf(
       [...asked].sort((a, b) => a - b),
@@ -86,7 +96,18 @@ export class ObjectPages implements ByteSource {
       runs.map(async (run) => {
         const offset = run.first * this.#pageBytes;
         const length = this.#endOf(run) - offset;
-        this.#keep(run, asked, await fetcher.fetch(this.name, offset, length, reads, kind), cache);
+        const kept = fetcher
+          .fetch(this.name, offset, length, reads, kind)
+          .then((bytes) => this.#keep(run, asked, bytes, cache));
+        for (let page = run.first; page <= run.last; page++) {
+          if (asked.has(page))
+            cache.fly(
+              this.name,
+              page,
+              kept.then(() => this.#pages.get(page)!),
+            );
+        }
+        await kept;
       }),
     );
   }

@@ -21,6 +21,8 @@ export class PageCache {
   readonly pageBytes: number;
   readonly counts: PageCacheCounts;
   readonly #pages: LRUCache<string, Uint8Array> | null;
+  /** Pages that are being fetched. */
+  readonly #flying = new Map<string, Promise<Uint8Array>>();
 
   /** @param bytesMax 0 keeps nothing */
   constructor(pageBytes: number, bytesMax: number) {
@@ -58,6 +60,22 @@ export class PageCache {
     if (this.#pages === null) return;
     this.counts.storedBytes += bytes.length;
     this.#pages.set(keyOf(object, page), bytes);
+  }
+
+  /** A page that somebody is fetching; rejects when that fails. */
+  flying(object: string, page: number): Promise<Uint8Array> | undefined {
+    return this.#flying.get(keyOf(object, page));
+  }
+
+  /** Lets others wait for a page instead of fetching it as well. */
+  fly(object: string, page: number, bytes: Promise<Uint8Array>): void {
+    const key = keyOf(object, page);
+    const landed = () => {
+      if (this.#flying.get(key) === bytes) this.#flying.delete(key);
+    };
+    this.#flying.set(key, bytes);
+    // A failure is told by whoever fetches.
+    bytes.then(landed, landed);
   }
 
   /** Drops the pages of all objects whose names begin so, as when one of them turned out to be damaged. */

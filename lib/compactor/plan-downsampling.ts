@@ -36,7 +36,9 @@ interface Span {
 
 /**
  * Plans the coarser resolutions of one group: 5 minutes from each final range of raw blocks, an hour from several of
- * those, a day from several of hours. A span is downsampled when its blocks have a source that no block of the target
+ * those, a day from several of hours. Until a span is over its parts are downsampled one by one (for an hour each range of
+ * raw blocks, for a day each span of hours), so that queries over it need not read finer blocks; then the whole is made of
+ * the finer blocks again, and covers the parts. A span is downsampled when its blocks have a source that no block of the target
  * resolution has; when something came late, the whole span is made anew, so that the result covers the earlier one.
  * That needs all its blocks to be there still: otherwise only what overlaps nothing is added.
  */
@@ -46,7 +48,7 @@ export function planDownsampling(
   spans: DownsampleSpans,
   circumstances: Circumstances,
 ): { readonly jobs: readonly Job[]; readonly blocked: readonly Blocked[] } {
-  const { excluded, changing, readyMs } = circumstances;
+  const { excluded, changing, readyMs, largestMs } = circumstances;
   const isChanging = (span: Span) => span.blocks.some(({ ulid }) => changing.has(ulid));
   const jobs: Job[] = [];
   const blocked: Blocked[] = [];
@@ -73,17 +75,21 @@ export function planDownsampling(
     if (!isReady || plan(span, RESOLUTION.fiveMinutes, fiveMinutes)) unsettled.push(span);
   }
   const steps = [
-    { finer: RESOLUTION.fiveMinutes, coarser: RESOLUTION.hour, spanMs: spans.hourMs },
-    { finer: RESOLUTION.hour, coarser: RESOLUTION.day, spanMs: spans.dayMs },
+    { finer: RESOLUTION.fiveMinutes, coarser: RESOLUTION.hour, spanMs: spans.hourMs, partMs: largestMs },
+    { finer: RESOLUTION.hour, coarser: RESOLUTION.day, spanMs: spans.dayMs, partMs: spans.hourMs },
   ];
-  for (const { finer, coarser, spanMs } of steps) {
+  for (const { finer, coarser, spanMs, partMs } of steps) {
     const finerBlocks = ofResolution(finer).filter(({ ulid }) => !excluded.has(ulid));
     const targets = ofResolution(coarser);
     const waiting: Span[] = [];
+    const isSettled = (span: Span) => !isChanging(span) && !unsettled.some((other) => overlaps(span, other));
     for (const span of spansOf(finerBlocks, spanMs)) {
-      const isSettled = !unsettled.some((other) => overlaps(span, other));
-      const isReady = span.end <= readyMs && isSettled && !isChanging(span);
+      const isReady = span.end <= readyMs && isSettled(span);
       if (!isReady || plan(span, coarser, targets)) waiting.push(span);
+      if (span.end <= readyMs) continue;
+      for (const part of spansOf(span.blocks, partMs)) {
+        if (part.end <= readyMs && isSettled(part)) plan(part, coarser, targets);
+      }
     }
     // What waits at this level keeps the next one waiting too.
     unsettled = [...unsettled, ...waiting];
@@ -105,11 +111,12 @@ function planSpan(span: Span, resolution: number, targets: readonly KnownBlock[]
   const covered = new Set(targets.flatMap(({ facts }) => facts.sources));
   const isMissing = (block: KnownBlock) => block.facts.sources.some((source) => !covered.has(source));
   const missing = span.blocks.filter(isMissing);
-  if (missing.length === 0) return null;
   const place = { resolution, rangeStart: span.start, rangeEnd: span.end };
   const sources = new Set(span.blocks.flatMap(({ facts }) => facts.sources));
   const earlier = targets.filter((target) => target.facts.sources.some((source) => sources.has(source)));
   const isWhole = earlier.every(({ facts }) => facts.sources.every((source) => sources.has(source)));
+  // One block of it all, or parts that can't be made one any more: some of what they were made of is gone.
+  if (missing.length === 0 && (earlier.length <= 1 || !isWhole)) return null;
   const blocks = isWhole ? span.blocks : missing;
   if (!isWhole && missing.some((block) => targets.some((target) => overlapsInTime(block, target)))) {
     return { ...place, reason: 'late samples whose neighbours of the finer resolution are gone' };

@@ -333,7 +333,18 @@ describe('the planner downsamples', () => {
     ['no day that is not complete', 25.9, [day('A', 0, 'a')], []],
     ['no day that is to be merged first', 60, [day('A', 0, 'a'), block('L', 1, 2)], ['AL 0-24']],
     ['a day of one small block', 60, [block('L', 1, 2)], ['L 0-24 5m']],
-    ['no day that was downsampled', 60, [day('A', 0, 'a'), day('F', 0, 'a', FIVE)], []],
+    [
+      'hours of a day, its week not being over',
+      60,
+      [day('A', 0, 'a'), day('F', 0, 'a', FIVE)],
+      ['F 0-24 60m'],
+    ],
+    [
+      'no day that was downsampled',
+      60,
+      [day('A', 0, 'a'), day('F', 0, 'a', FIVE), day('H', 0, 'a', ONE_HOUR)],
+      [],
+    ],
     ['a day again that got late samples', 60, [day('B', 0, 'al'), day('F', 0, 'a', FIVE)], ['B 0-24 5m']],
     ['a large block of another program', 60, [block('A', 0, 48, { level: 3 })], ['A 0-48 5m']],
     [
@@ -342,7 +353,30 @@ describe('the planner downsamples', () => {
       [...week].map((name, d) => day(name.toUpperCase(), d, name, FIVE)),
       ['ABCDEFG 0-168 60m'],
     ],
-    ['no week that is not over', 169, [...week].map((name, d) => day(name.toUpperCase(), d, name, FIVE)), []],
+    [
+      'the days, but no week that is not over',
+      169,
+      [...week].map((name, d) => day(name.toUpperCase(), d, name, FIVE)),
+      [...'ABCDEF'].map((name, d) => `${name} ${d * 24}-${d * 24 + 24} 60m`),
+    ],
+    [
+      'a week in one when it is over, its days having been done',
+      170,
+      [
+        ...[...week].map((name, d) => day(name.toUpperCase(), d, name, FIVE)),
+        ...[...week].map((name, d) => day('TUVWXYZ'[d]!, d, name, ONE_HOUR)),
+      ],
+      ['ABCDEFG 0-168 60m'],
+    ],
+    [
+      'what is left of a week in one',
+      170,
+      [
+        ...[...'bcdefg'].map((name, d) => day(name.toUpperCase(), d + 1, name, FIVE)),
+        ...[...week].map((name, d) => day('TUVWXYZ'[d]!, d, name, ONE_HOUR)),
+      ],
+      ['BCDEFG 0-168 60m'],
+    ],
     [
       'no week with a day that has to be done',
       170,
@@ -359,10 +393,10 @@ describe('the planner downsamples', () => {
       ['ABCDEFG 0-168 60m'],
     ],
     [
-      'no week again whose days are gone',
+      'no week again whose days are gone, but its days in a block',
       170,
       [day('C', 2, 'cl', FIVE), block('H', 0, 168, { level: 4, sources: week, resolution: ONE_HOUR })],
-      [],
+      ['H 0-168 1440m'],
     ],
     [
       'four weeks of hours',

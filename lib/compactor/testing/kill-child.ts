@@ -8,7 +8,8 @@ import { HOUR, OPTIONS } from './tenant-fixture.js';
 
 /**
  * A compactor to be killed: `node kill-child.js BUCKET_FOLDER SCRATCH_FOLDER`. Works on the bucket until nothing is
- * left to do, then prints `idle`. What was replaced is deleted at once, so that every step comes about.
+ * left to do, several times in a row, as marking and deleting take turns, then prints `idle`. What was replaced is deleted
+ * at once, so that every step comes about.
  */
 
 const [bucketFolder = '', scratchFolder = ''] = process.argv.slice(2);
@@ -24,7 +25,7 @@ const compactor = new Compactor({
   options: { ...OPTIONS, scratchFolder, deletionDelayMs: 0, partialDelayMs: 1 },
 });
 process.stdout.write('begin\n');
-for (let idle = 0; idle < 2; ) {
+for (let idle = 0; idle < 4; ) {
   const failures = await compactor.cleanOnce();
   idle = (await compactor.compactOnce()) === 0 && failures === 0 ? idle + 1 : 0;
 }
