@@ -140,6 +140,18 @@ export class SharedBucket {
     return (await this.bucket.list('')).objects.filter((name) => LEASE.test(name));
   }
 
+  /** Leases without a heartbeat since a time, ms: those of processes that have ended. */
+  async oldLeases(sinceMs: number): Promise<string[]> {
+    const old: string[] = [];
+    for (const name of await this.leases()) {
+      const text = await this.bucket.get(name).catch(() => null);
+      if (text === null) continue;
+      const { heartbeatMs } = JSON.parse(Buffer.from(text).toString()) as { heartbeatMs: number };
+      if (heartbeatMs < sinceMs) old.push(name);
+    }
+    return old;
+  }
+
   /** Heartbeats of compactors. */
   async heartbeats(): Promise<readonly string[]> {
     return (await this.bucket.list('__varve_cluster/members/')).objects;
