@@ -179,7 +179,7 @@ withMinio('rendered processes', () => {
     );
     // Compactors and the process that does everything share the bucket.
     const seen = async (pod: LocalPod) => {
-      const answer = await fetch(`${pod.url}/compactor/members`);
+      const answer = await fetch(`${pod.url}/ring?format=json`);
       return ((await answer.json()) as { members: { id: string }[] }).members.map(({ id }) => id);
     };
     for (const pod of others) {
